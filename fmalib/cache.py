@@ -1,0 +1,194 @@
+"""A cache of decoded audio: mono int16 in TFRecord shards, one cache per data set and sample rate.
+
+Layout of `cache_dir/audio/<data set>-<rate>-<key>/`:
+
+    manifest.json     the plan: which tracks lie in which shard
+    00000.tfrecord    records of `track_id` (int64) and `audio` (int16 samples, little endian)
+    00000.json        what the shard holds, and what failed; written last, so a shard without it is made again
+"""
+
+import dataclasses
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from fmalib import paths
+from fmalib.audio import AudioError, decode, to_int16
+from fmalib.datasets import SPLITS, describe_excluded
+
+FORMAT = 1  # part of the key: bump when records or decoding change
+TRACKS_PER_SHARD = 16  # 42 MB of 30-s clips at 44.1 kHz
+
+
+@dataclasses.dataclass(frozen=True)
+class Cache:
+    """Decoded audio on disk.
+
+    Attributes:
+        directory: where the shards are.
+        sample_rate: Hz.
+        tracks: one row per decoded track in reading order, indexed by `track_id`; columns `shard` (file name),
+            `samples`, `total` and `total_squares` (sums over the samples at full scale 1).
+        failed: tracks that could not be decoded, indexed by `track_id`; columns `path`, `reason`.
+        key: names the content: audio, rate and format.
+    """
+
+    directory: Path
+    sample_rate: int
+    tracks: pd.DataFrame
+    failed: pd.DataFrame
+    key: str
+
+    def __str__(self):
+        hours = self.tracks["samples"].sum() / self.sample_rate / 3600
+        text = f"Cache: {len(self.tracks)} tracks, {hours:.2f} h at {self.sample_rate} Hz in {_short(self.directory)}"
+        return text if self.failed.empty else f"{text}\n{describe_excluded(self.failed)}"
+
+
+def build(dataset, sample_rate, *, cache_dir=None, n_jobs=2, progress=True):
+    """Returns the `Cache` of a data set, decoding what is not there yet.
+
+    Shards are written in parallel, each under a temporary name until it is whole, so that a build that was stopped goes on
+    where it was. Files that cannot be decoded are counted and named in `Cache.failed`.
+
+    Args:
+        dataset: a `fmalib.datasets.Dataset`.
+        sample_rate: rate to resample to, in Hz.
+        cache_dir: parent folder; None means `fmalib.paths.cache_dir()`.
+        n_jobs: threads; the decoders release the interpreter lock.
+        progress: whether to show a progress bar while decoding.
+
+    Raises:
+        ValueError: no track could be decoded, or the rate is not valid.
+    """
+    import joblib
+
+    if not isinstance(sample_rate, (int, np.integer)) or sample_rate < 1000:
+        raise ValueError(f"sample_rate must be an integer of at least 1000 Hz. Received: sample_rate={sample_rate!r}")
+    key = hashlib.sha256(f"{FORMAT}|{dataset.audio_fingerprint}|{sample_rate}".encode()).hexdigest()[:12]
+    parent = paths.resolve(cache_dir) if cache_dir else paths.cache_dir()
+    directory = parent / "audio" / f"{dataset.name}-{sample_rate}-{key}"
+    plan = _plan(dataset, directory)
+    missing = [name for name in plan if _read_shard(directory, name) is None]
+    if missing:
+        tracks = dataset.tracks.loc[[track_id for name in missing for track_id in plan[name]]]
+        jobs = (
+            joblib.delayed(_write_shard)(directory, name, dataset.tracks.loc[plan[name]], dataset.root, sample_rate)
+            for name in missing
+        )
+        bar = tqdm(total=len(tracks), desc=f"Decoding to {sample_rate} Hz", unit="track", file=sys.stdout, disable=not progress)
+        with bar, paths.quiet_stderr():
+            for done in joblib.Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator_unordered")(jobs):
+                bar.update(done)
+    rows, failed = [], []
+    for name in plan:
+        shard = _read_shard(directory, name)
+        rows += [(int(track_id), name, *facts) for track_id, facts in shard["tracks"].items()]
+        failed += [(int(track_id), *facts) for track_id, facts in shard["failed"].items()]
+    cache = Cache(
+        directory,
+        int(sample_rate),
+        pd.DataFrame(rows, columns=["track_id", "shard", "samples", "total", "total_squares"]).set_index("track_id"),
+        pd.DataFrame(failed, columns=["track_id", "path", "reason"]).set_index("track_id"),
+        key,
+    )
+    if not rows:
+        raise ValueError(f"No track of {dataset.name} could be decoded. {describe_excluded(cache.failed)} Received: {dataset.root}")
+    return cache
+
+
+def read(cache, track_ids=None):
+    """Yields `(track_id, audio)` in the cache's order; audio is int16 of shape `(samples,)`.
+
+    Args:
+        track_ids: only these; None means every decoded track.
+    """
+    import tensorflow as tf
+
+    wanted = cache.tracks if track_ids is None else cache.tracks[cache.tracks.index.isin(track_ids)]
+    for shard, tracks in wanted.groupby("shard", sort=False):
+        for record in tf.data.TFRecordDataset(str(cache.directory / shard)).as_numpy_iterator():
+            feature = tf.train.Example.FromString(record).features.feature
+            track_id = feature["track_id"].int64_list.value[0]
+            if track_id in tracks.index:
+                yield track_id, np.frombuffer(feature["audio"].bytes_list.value[0], "<i2")
+
+
+def standardisation(cache, track_ids):
+    """Returns (mean, standard deviation) over all samples of some tracks, at full scale 1."""
+    part = cache.tracks.loc[cache.tracks.index.isin(track_ids)]
+    count = part["samples"].sum()
+    mean = part["total"].sum() / count
+    return float(mean), float(np.sqrt(part["total_squares"].sum() / count - mean**2))
+
+
+def _plan(dataset, directory):
+    """Returns {shard name: track ids}, as on disk where a build has begun, else made and written.
+
+    A shard holds tracks of one split, so that validation need not read the training audio, and in a fixed random order,
+    since a folder's tracks come sorted by genre.
+    """
+    manifest = directory / "manifest.json"
+    if not manifest.exists():
+        order = dataset.tracks.sample(frac=1.0, random_state=0)
+        chunks = []
+        for split in SPLITS:
+            ids = order.index[order["split"] == split].tolist()
+            chunks += [ids[start : start + TRACKS_PER_SHARD] for start in range(0, len(ids), TRACKS_PER_SHARD)]
+        paths.write_json(manifest, {f"{number:05d}.tfrecord": ids for number, ids in enumerate(chunks)})
+    return json.loads(manifest.read_text(encoding="utf-8"))
+
+
+def _read_shard(directory, name):
+    """Returns what a finished shard's description says, or None if the shard is not whole."""
+    shard, description = directory / name, (directory / name).with_suffix(".json")
+    if not (shard.exists() and description.exists()):
+        return None
+    facts = json.loads(description.read_text(encoding="utf-8"))
+    return facts if facts["bytes"] == shard.stat().st_size else None
+
+
+def _write_shard(directory, name, tracks, root, sample_rate):
+    """Decodes the tracks of one shard; returns how many it tried."""
+    import tensorflow as tf
+
+    written, failed = {}, {}
+    with paths.atomic(directory / name) as temporary:
+        with tf.io.TFRecordWriter(str(temporary)) as writer:
+            for track_id, path, seconds in zip(tracks.index, tracks["path"], tracks["duration"]):
+                try:
+                    audio = to_int16(decode(root / path, sample_rate, expected_seconds=seconds))
+                except AudioError as error:
+                    failed[track_id] = (path, str(error))
+                    continue
+                writer.write(_example(track_id, audio).SerializeToString())
+                exact = audio.astype(np.float64) / 32768
+                written[track_id] = (len(audio), float(exact.sum()), float(exact @ exact))
+        size = temporary.stat().st_size
+    paths.write_json((directory / name).with_suffix(".json"), {"bytes": size, "tracks": written, "failed": failed})
+    return len(tracks)
+
+
+def _example(track_id, audio):
+    """Returns one TFRecord example of int16 audio of shape `(samples,)`."""
+    import tensorflow as tf
+
+    return tf.train.Example(
+        features=tf.train.Features(
+            feature={
+                "track_id": tf.train.Feature(int64_list=tf.train.Int64List(value=[track_id])),
+                "audio": tf.train.Feature(bytes_list=tf.train.BytesList(value=[audio.astype("<i2").tobytes()])),
+            }
+        )
+    )
+
+
+def _short(path):
+    """Returns a path relative to the project root where it lies below it."""
+    root = paths.project_root()
+    return path.relative_to(root) if path.is_relative_to(root) else path

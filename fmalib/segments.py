@@ -1,0 +1,212 @@
+"""Segments of cached audio as `tf.data`: random crops to train on, fixed ones to measure on.
+
+Both read shard by shard, so memory does not grow with the number of tracks.
+"""
+
+import hashlib
+
+import numpy as np
+import pandas as pd
+
+SHUFFLE_SEGMENTS = 256  # held as int16: 32 MiB of 65,536-sample segments
+EPOCH_STRIDE = 1_000_003  # keeps the random seeds of different epochs apart
+TARGETS = ("label", "audio")
+
+
+def select(dataset, cache, split, length):
+    """Returns (tracks, skipped) of a split: those that hold at least one segment, and those that do not.
+
+    Args:
+        dataset: a `fmalib.datasets.Dataset`.
+        cache: its `fmalib.cache.Cache`.
+        split: `"training"`, `"validation"` or `"test"`.
+        length: samples of a segment.
+
+    Returns:
+        tracks: in reading order, indexed by `track_id`; columns `label` (position in `dataset.genres`), `genre`,
+            `artist`, `shard`, `samples`.
+        skipped: indexed by `track_id`; columns `path`, `reason`: not decoded, or shorter than a segment.
+
+    Raises:
+        ValueError: no track is left, or `length` is not a positive integer.
+    """
+    if not isinstance(length, (int, np.integer)) or length < 1:
+        raise ValueError(f"length must be a positive number of samples. Received: length={length!r}")
+    wanted = dataset.tracks[dataset.tracks["split"] == split]
+    tracks = cache.tracks.loc[cache.tracks.index.isin(wanted.index), ["shard", "samples"]].copy()
+    tracks[["genre", "artist"]] = wanted.loc[tracks.index, ["genre", "artist"]]
+    tracks["label"] = [dataset.genres.index(genre) for genre in tracks["genre"]]
+    short = tracks["samples"] < length
+    skipped = pd.concat(
+        [
+            cache.failed[cache.failed.index.isin(wanted.index)],
+            pd.DataFrame(
+                {
+                    "path": wanted.loc[tracks.index[short], "path"],
+                    "reason": f"shorter than a segment of {length / cache.sample_rate:.2f} s",
+                }
+            ),
+        ]
+    )
+    tracks = tracks[~short]
+    if tracks.empty:
+        raise ValueError(
+            f"The {split} split of {dataset.name} has no track with a segment of {length / cache.sample_rate:.2f} s: add "
+            f"music or take a shorter segment. Received: {len(wanted)} tracks, {len(skipped)} skipped, length={length}"
+        )
+    return tracks, skipped
+
+
+def steps_per_epoch(tracks, batch_size, crops_per_track=1):
+    """Returns the number of batches that `random_crops` gives per epoch; the last one may be smaller."""
+    return -(-len(tracks) * crops_per_track // batch_size)
+
+
+def random_crops(cache, tracks, length, *, batch_size, seed, target="label", crops_per_track=1, first_epoch=0):
+    """Returns an endless `tf.data.Dataset` of random segments for training.
+
+    Every crop is a function of seed, epoch and track alone, so training that resumes at `first_epoch` sees what it would
+    have seen undisturbed. Give `fit` the `steps_per_epoch` of this module.
+
+    Args:
+        cache: the `fmalib.cache.Cache` to read.
+        tracks: table by `select`; its column `label` is what the classifier learns.
+        length: samples of a segment.
+        target: `"label"` gives (audio, label); `"audio"` gives (audio, audio) for autoencoders.
+        crops_per_track: segments of each track in an epoch.
+
+    Returns:
+        Batches of audio, float32 `(batch, length)` at full scale 1, and the target: int64 `(batch,)` or the audio.
+    """
+    import tensorflow as tf
+
+    shards, labels = _shards(cache, tracks), _label_table(tracks)
+
+    def epoch_of_crops(epoch):
+        epoch_seed = seed + EPOCH_STRIDE * epoch
+
+        def crop(track_id, audio, crop_number):
+            limit = _n_samples(audio) - length + 1
+            key = tf.stack([epoch_seed, track_id * crops_per_track + crop_number])
+            start = tf.random.stateless_uniform([], key, 0, limit, tf.int64)
+            return _cut(audio, start, length), labels.lookup(track_id)
+
+        def crops(record):
+            track_id, audio = _parse(record)
+            numbers = tf.range(crops_per_track, dtype=tf.int64)
+            return tf.data.Dataset.from_tensor_slices(numbers).map(lambda number: crop(track_id, audio, number))
+
+        order = tf.random.experimental.stateless_shuffle(shards, tf.stack([tf.cast(seed, tf.int64), epoch]))
+        records = tf.data.Dataset.from_tensor_slices(order).interleave(
+            tf.data.TFRecordDataset, cycle_length=4, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+        )
+        segments = records.filter(lambda record: labels.lookup(_parse(record)[0]) >= 0).flat_map(crops)
+
+        # Dataset.shuffle takes no seed that is known only here, so blocks are shuffled instead of a sliding window.
+        def shuffled(number, block):
+            key = tf.stack([epoch_seed, number])
+            places = tf.random.experimental.stateless_shuffle(tf.range(tf.shape(block[1])[0]), key)
+            return tf.data.Dataset.from_tensor_slices(tuple(tf.gather(part, places) for part in block))
+
+        return segments.batch(SHUFFLE_SEGMENTS).enumerate().flat_map(shuffled).batch(batch_size)
+
+    epochs = tf.data.Dataset.counter(start=first_epoch).flat_map(epoch_of_crops)
+    return epochs.map(_to_batch(length, target), num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
+
+
+def fixed_segments(cache, tracks, length, *, per_track, batch_size, target="label"):
+    """Returns a `tf.data.Dataset` of evenly spaced segments, in the order of `segment_table`, for measuring.
+
+    One segment lies in the middle of its track; more span it from end to end, and overlap if the track is short.
+
+    Args, element shapes and targets as for `random_crops`; `per_track` is the number of segments of each track.
+    """
+    import tensorflow as tf
+
+    labels = _label_table(tracks)
+
+    def cut(record):
+        track_id, audio = _parse(record)
+        starts = _starts(_n_samples(audio), length, per_track)
+        pieces = tf.map_fn(lambda start: _cut(audio, start, length), starts, fn_output_signature=tf.string)
+        return tf.data.Dataset.from_tensor_slices((pieces, tf.repeat(labels.lookup(track_id), per_track)))
+
+    records = tf.data.Dataset.from_tensor_slices(_shards(cache, tracks)).flat_map(tf.data.TFRecordDataset)
+    segments = records.filter(lambda record: labels.lookup(_parse(record)[0]) >= 0).flat_map(cut)
+    n_batches = steps_per_epoch(tracks, batch_size, per_track)
+    batches = segments.batch(batch_size).map(_to_batch(length, target))
+    return batches.apply(tf.data.experimental.assert_cardinality(n_batches)).prefetch(2)
+
+
+def segment_table(tracks, length, per_track):
+    """Returns one row for each segment of `fixed_segments`, in its order: `track_id`, `label`, `artist`, `start` (samples)."""
+    rows = [
+        (track_id, label, artist, int(start))
+        for track_id, label, artist, samples in tracks[["label", "artist", "samples"]].itertuples()
+        for start in np.asarray(_starts(samples, length, per_track))
+    ]
+    return pd.DataFrame(rows, columns=["track_id", "label", "artist", "start"])
+
+
+def fingerprint(cache, tracks):
+    """Returns a hash of which audio with which labels these tracks give; part of what identifies a training run."""
+    rows = "".join(f"{track_id}:{label}\n" for track_id, label in tracks["label"].items())
+    return hashlib.sha256(f"{cache.key}\n{rows}".encode()).hexdigest()[:12]
+
+
+def _shards(cache, tracks):
+    return [str(cache.directory / name) for name in tracks["shard"].unique()]
+
+
+def _label_table(tracks):
+    """Returns a lookup from track id to label, -1 for tracks that are not wanted."""
+    import tensorflow as tf
+
+    table = tf.lookup.KeyValueTensorInitializer(tracks.index.to_numpy(np.int64), tracks["label"].to_numpy(np.int64))
+    return tf.lookup.StaticHashTable(table, default_value=-1)
+
+
+def _parse(record):
+    """Returns (track id, audio as bytes) of a TFRecord."""
+    import tensorflow as tf
+
+    features = {"track_id": tf.io.FixedLenFeature([], tf.int64), "audio": tf.io.FixedLenFeature([], tf.string)}
+    example = tf.io.parse_single_example(record, features)
+    return example["track_id"], example["audio"]
+
+
+def _n_samples(audio):
+    import tensorflow as tf
+
+    return tf.cast(tf.strings.length(audio), tf.int64) // 2
+
+
+def _cut(audio, start, length):
+    """Returns the bytes of `length` int16 samples from `start` on; cheaper than decoding the whole track."""
+    import tensorflow as tf
+
+    return tf.strings.substr(audio, 2 * tf.cast(start, tf.int64), 2 * length)
+
+
+def _starts(samples, length, per_track):
+    """Returns evenly spaced int64 starts `(per_track,)`, from the track's first to its last segment."""
+    import tensorflow as tf
+
+    last = tf.cast(samples, tf.int64) - length
+    if per_track == 1:
+        return tf.reshape(last // 2, [1])
+    return last * tf.range(per_track, dtype=tf.int64) // (per_track - 1)
+
+
+def _to_batch(length, target):
+    import tensorflow as tf
+
+    if target not in TARGETS:
+        raise ValueError(f"target must be one of {TARGETS}. Received: target={target!r}")
+
+    def to_batch(audio, label):
+        audio = tf.io.decode_raw(audio, tf.int16, little_endian=True)
+        audio = tf.cast(tf.ensure_shape(audio, [None, length]), tf.float32) / 32768.0
+        return audio, (label if target == "label" else audio)
+
+    return to_batch
