@@ -1,0 +1,58 @@
+"""Hand-made features of whole tracks: the controls that a learned representation has to beat."""
+
+import sys
+
+import numpy as np
+from tqdm import tqdm
+
+from fmalib import audio, cache as audio_cache, paths
+
+N_MFCC = 20
+STATISTICS = ("mean", "std", "skew", "kurtosis", "median", "min", "max")
+MFCC_VERSION = 1  # part of the file name: bump when the feature changes
+
+
+def mfcc_statistics(signal, sample_rate):
+    """Returns seven statistics over time of 20 MFCCs, as in FMA's feature set (Defferrard et al. 2017).
+
+    Args:
+        signal: float array of shape `(samples,)`.
+        sample_rate: Hz.
+
+    Returns:
+        float32 array of shape `(140,)`: the 20 means, then the 20 deviations, and so on in the order of STATISTICS.
+    """
+    import librosa
+    from scipy import stats
+
+    mfcc = librosa.feature.mfcc(y=signal, sr=sample_rate, n_mfcc=N_MFCC)
+    columns = [
+        mfcc.mean(axis=1), mfcc.std(axis=1), stats.skew(mfcc, axis=1), stats.kurtosis(mfcc, axis=1),
+        np.median(mfcc, axis=1), mfcc.min(axis=1), mfcc.max(axis=1),
+    ]  # fmt: skip
+    # Skew and kurtosis of a constant coefficient (near silence) are undefined.
+    return np.nan_to_num(np.concatenate(columns)).astype(np.float32)
+
+
+def mfcc_table(cache, *, progress=True, n_jobs=2):
+    """Returns (track ids `(tracks,)`, features `(tracks, 140)`) of all decoded tracks; computed once and kept on disk."""
+    import joblib
+
+    file = cache.directory / f"mfcc-v{MFCC_VERSION}.npz"
+    if file.exists():
+        with np.load(file, allow_pickle=False) as kept:
+            return kept["track_id"], kept["features"]
+    bar = tqdm(
+        audio_cache.read(cache), total=len(cache.tracks), desc="MFCC statistics", unit="track", file=sys.stdout,
+        disable=not progress,
+    )  # fmt: skip
+    jobs = (joblib.delayed(_one)(track_id, samples, cache.sample_rate) for track_id, samples in bar)
+    rows = joblib.Parallel(n_jobs=n_jobs, prefer="threads", pre_dispatch="2*n_jobs")(jobs)
+    track_ids, features = np.array([row[0] for row in rows]), np.stack([row[1] for row in rows])
+    with paths.atomic(file) as temporary:
+        np.savez(temporary, track_id=track_ids, features=features)
+    return track_ids, features
+
+
+def _one(track_id, samples, sample_rate):
+    return track_id, mfcc_statistics(audio.to_float(samples), sample_rate)

@@ -1,0 +1,280 @@
+"""Training over Keras's `fit`: run folders, train-or-load by content, exact resume.
+
+A run folder `outputs/runs/<name>-<key>/` holds
+
+    run.json            parameters, versions, data fingerprint, duration, and whether the run is finished
+    history.csv         one row per epoch
+    model.keras         the weights of the best epoch by validation loss
+    best.weights.h5, backup.weights.h5      while it trains
+"""
+
+import dataclasses
+import hashlib
+import importlib.metadata
+import json
+import platform
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import filelock
+import keras
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+import fmalib
+from fmalib import paths
+
+PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "librosa", "soundfile", "soxr", "scikit-learn", "pandas")
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A finished training.
+
+    Attributes:
+        directory: the run folder.
+        model: with the weights of its best epoch.
+        history: one row per epoch: losses, metrics and `seconds`.
+        loaded: whether it was found rather than trained.
+    """
+
+    directory: Path
+    model: keras.Model
+    history: pd.DataFrame
+    loaded: bool
+
+    @property
+    def seconds(self):
+        """What the training took, over all its interruptions."""
+        return float(self.history["seconds"].sum())
+
+    def __str__(self):
+        best = self.history["val_loss"].idxmin()
+        return (
+            f"{self.directory.name} {'found' if self.loaded else 'trained'}: {len(self.history)} epochs, "
+            f"{self.seconds:.0f} s, best epoch {best + 1} with validation loss {self.history['val_loss'][best]:.4g}"
+        )
+
+
+def set_seed(seed):
+    """Seeds Python, numpy and TensorFlow, and asks TensorFlow for deterministic kernels."""
+    import tensorflow as tf
+
+    if not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise ValueError(f"seed must be an integer from 0 up. Received: seed={seed!r}")
+    keras.utils.set_random_seed(int(seed))
+    tf.config.experimental.enable_op_determinism()
+
+
+def staircase(initial, *, steps_per_epoch, factor=0.75, every=5, first_epoch=0):
+    """Returns a learning-rate schedule: `initial`, times `factor` every `every` epochs, as in the original study.
+
+    Args:
+        first_epoch: epochs that an earlier phase of the training has had.
+    """
+    return keras.optimizers.schedules.ExponentialDecay(
+        initial * factor ** (first_epoch // every), every * steps_per_epoch, factor, staircase=True
+    )
+
+
+def train_or_load(name, build, train, validation, *, steps_per_epoch, epochs, params, seed, patience=10, runs_dir=None,
+                  progress=True):  # fmt: skip
+    """Returns the `Run` of a model: found if the same was trained before, resumed if it was stopped, else trained.
+
+    "The same" is decided by content: architecture, initial weights, optimizer, loss, and all of the arguments below. The
+    model of the best epoch by validation loss is kept.
+
+    Args:
+        name: of the run, for people; part of the folder's name.
+        build: function without arguments that returns the compiled model; called after seeding.
+        train: function from the first epoch's number to an endless `tf.data.Dataset`, such as `segments.random_crops`.
+        validation: finite dataset; its loss selects the epoch and stops early.
+        steps_per_epoch: batches in an epoch.
+        epochs: how many at the most.
+        params: dict of plain values that tell data and pipeline apart, such as `segments.fingerprint`.
+        seed: of the initial weights and of anything random in the model.
+        patience: epochs without improvement before it stops; None never stops early.
+        runs_dir: parent folder; None means `fmalib.paths.runs_dir()`.
+        progress: whether to show a bar.
+
+    Raises:
+        ValueError: `epochs` below 1.
+        FloatingPointError: the loss became NaN or infinite; the run folder keeps its history.
+    """
+    if not isinstance(epochs, (int, np.integer)) or epochs < 1:
+        raise ValueError(f"epochs must be a positive integer. Received: epochs={epochs!r}")
+    set_seed(seed)
+    model = build()
+    settings = {
+        **params, "epochs": epochs, "steps_per_epoch": steps_per_epoch, "patience": patience, "seed": seed,
+    }  # fmt: skip
+    key = _content_key(model, settings)
+    directory = (paths.resolve(runs_dir) if runs_dir else paths.runs_dir()) / f"{name}-{key}"
+    directory.mkdir(parents=True, exist_ok=True)
+    # Two sweeps may want the same autoencoder at the same time: the second waits, then finds it.
+    with filelock.FileLock(directory / ".lock"):
+        info = _read_json(directory / "run.json")
+        loaded = bool(info and info["finished"] and (directory / "model.keras").exists())
+        if not loaded:
+            paths.write_json(directory / "run.json", _describe(name, settings, model, finished=False))
+            started = time.perf_counter()
+            _fit(model, train, validation, directory, steps_per_epoch, epochs, patience, progress)
+            with paths.atomic(directory / "model.keras") as temporary:
+                model.save(temporary)
+            finished = _describe(name, settings, model, finished=True)
+            finished["training_seconds"] = float(pd.read_csv(directory / "history.csv")["seconds"].sum())
+            finished["wall_seconds_since_last_resume"] = time.perf_counter() - started
+            paths.write_json(directory / "run.json", finished)
+            for leftover in ("best.weights.h5", "backup.weights.h5"):
+                (directory / leftover).unlink(missing_ok=True)
+        else:
+            model = keras.models.load_model(directory / "model.keras")
+    return Run(directory, model, pd.read_csv(directory / "history.csv"), loaded)
+
+
+def _fit(model, train, validation, directory, steps_per_epoch, epochs, patience, progress):
+    """Trains to the end, from the last whole epoch on; leaves the best epoch's weights in the model."""
+    backup, best, log = (directory / file for file in ("backup.weights.h5", "best.weights.h5", "history.csv"))
+    model.optimizer.build(model.trainable_variables)
+    first_epoch = 0
+    if backup.exists():
+        model.load_weights(backup)
+        first_epoch = int(model.optimizer.iterations) // steps_per_epoch
+    past = pd.read_csv(log) if log.exists() and first_epoch else pd.DataFrame({"val_loss": []})
+    past = past[: first_epoch]  # a kill between the log and the backup leaves a row too many
+    if first_epoch:
+        with paths.atomic(log) as temporary:
+            past.to_csv(temporary, index=False)
+    else:
+        log.unlink(missing_ok=True)
+    bar = tqdm(initial=first_epoch, total=epochs, desc=directory.name, unit="epoch", file=sys.stdout, disable=not progress)
+    callbacks = [
+        Clock(),
+        keras.callbacks.TerminateOnNaN(),
+        keras.callbacks.ModelCheckpoint(
+            best, save_best_only=True, save_weights_only=True,
+            initial_value_threshold=past["val_loss"].min() if len(past) else None,
+        ),
+        keras.callbacks.CSVLogger(log, append=True),
+        Backup(backup),
+        Bar(bar),
+    ]  # fmt: skip
+    if patience is not None:
+        callbacks.append(ResumableEarlyStopping(past["val_loss"].tolist(), patience=patience))
+    with bar:
+        if first_epoch < epochs and not _stopped_early(past["val_loss"].tolist(), patience):
+            model.fit(
+                train(first_epoch), validation_data=validation, initial_epoch=first_epoch, epochs=epochs,
+                steps_per_epoch=steps_per_epoch, callbacks=callbacks, verbose=0, shuffle=False,  # the pipeline does it
+            )  # fmt: skip
+    losses = pd.read_csv(log)["val_loss"] if log.exists() else pd.Series(dtype=float)
+    if losses.empty or not np.isfinite(losses.to_numpy()).all():
+        raise FloatingPointError(
+            f"The loss is no longer finite in epoch {len(losses)}: lower the learning rate, or look for broken audio. "
+            f"Received: run {directory}"
+        )
+    model.load_weights(best)
+
+
+def _stopped_early(losses, patience):
+    """Returns whether early stopping had already ended a training with these validation losses."""
+    return patience is not None and len(losses) - 1 - int(np.argmin(losses)) >= patience if losses else False
+
+
+def _content_key(model, settings):
+    """Returns a short hash of everything that decides a training's result."""
+    digest = hashlib.sha256()
+    for part in (model.to_json(), json.dumps(model.get_compile_config(), default=str), json.dumps(settings, sort_keys=True)):
+        digest.update(part.encode())
+    for weight in model.get_weights():
+        digest.update(np.ascontiguousarray(weight).tobytes())
+    return digest.hexdigest()[:10]
+
+
+def _describe(name, settings, model, *, finished):
+    """Returns what made a run: the content of `run.json`."""
+    return {
+        "name": name,
+        "finished": finished,
+        "settings": settings,
+        "n_parameters": model.count_params(),
+        "versions": versions(),
+        "commit": _git_commit(),
+    }
+
+
+def versions():
+    """Returns the versions of what decides results, as a dict of strings."""
+    packages = {name: importlib.metadata.version(name) for name in PACKAGES}
+    return {"fmalib": fmalib.__version__, "python": platform.python_version(), **packages, "platform": platform.platform()}
+
+
+def _git_commit():
+    """Returns the checkout's commit, with `+` if files differ from it; None outside a checkout."""
+    try:
+        done = subprocess.run(
+            ["git", "describe", "--always", "--dirty=+", "--abbrev=10"], cwd=paths.project_root(), capture_output=True,
+            text=True, timeout=10,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None
+
+
+def _read_json(path):
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+class Clock(keras.callbacks.Callback):
+    """Adds the `seconds` of each epoch to its logs; comes first, so that the others see them."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.started = time.perf_counter()
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs["seconds"] = round(time.perf_counter() - self.started, 3)
+
+
+class Backup(keras.callbacks.Callback):
+    """Saves weights and optimizer after each epoch, in one file that is replaced as a whole.
+
+    Keras's BackupAndRestore writes weights and epoch to two files, neither atomically: a kill in between repeats an epoch.
+    Here the epoch follows from the optimizer's step count.
+    """
+
+    def __init__(self, path):
+        super().__init__()
+        self.path = path
+
+    def on_epoch_end(self, epoch, logs=None):
+        if np.isfinite(logs["loss"]):
+            with paths.atomic(self.path) as temporary:
+                self.model.save_weights(temporary)
+
+
+class Bar(keras.callbacks.Callback):
+    """Moves a tqdm bar on by one each epoch and shows the losses beside it."""
+
+    def __init__(self, bar):
+        super().__init__()
+        self.bar = bar
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.bar.set_postfix({key: f"{value:.4g}" for key, value in logs.items() if key in ("loss", "val_loss")})
+        self.bar.update()
+
+
+class ResumableEarlyStopping(keras.callbacks.EarlyStopping):
+    """Early stopping that first relives the epochs before an interruption."""
+
+    def __init__(self, past_losses, **options):
+        super().__init__(monitor="val_loss", mode="min", **options)
+        self.past_losses = past_losses
+
+    def on_train_begin(self, logs=None):
+        super().on_train_begin(logs)
+        for epoch, loss in enumerate(self.past_losses):
+            self.on_epoch_end(epoch, {"val_loss": loss})
