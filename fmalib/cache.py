@@ -10,16 +10,15 @@ Layout of `cache_dir/audio/<data set>-<rate>-<key>/`:
 import dataclasses
 import hashlib
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from fmalib import paths
 from fmalib.audio import AudioError, decode, to_int16
 from fmalib.datasets import SPLITS, describe_excluded
+from fmalib.progress import bar
 
 FORMAT = 1  # part of the key: bump when records or decoding change
 TRACKS_PER_SHARD = 16  # 42 MB of 30-s clips at 44.1 kHz
@@ -81,10 +80,10 @@ def build(dataset, sample_rate, *, cache_dir=None, n_jobs=2, progress=True):
             joblib.delayed(_write_shard)(directory, name, dataset.tracks.loc[plan[name]], dataset.root, sample_rate)
             for name in missing
         )
-        bar = tqdm(total=len(tracks), desc=f"Decoding to {sample_rate} Hz", unit="track", file=sys.stdout, disable=not progress)
-        with bar, paths.quiet_stderr():
+        shown = bar(total=len(tracks), desc=f"Decoding to {sample_rate} Hz", unit="track", progress=progress)
+        with shown, paths.quiet_stderr():
             for done in joblib.Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator_unordered")(jobs):
-                bar.update(done)
+                shown.update(done)
     rows, failed = [], []
     for name in plan:
         shard = _read_shard(directory, name)

@@ -33,7 +33,7 @@ FMA_ARCHIVES = {  # name: (archive, SHA-1, size)
 FMA_GENRES = (
     "Blues", "Classical", "Country", "Easy Listening", "Electronic", "Experimental", "Folk", "Hip-Hop",
     "Instrumental", "International", "Jazz", "Old-Time / Historic", "Pop", "Rock", "Soul-RnB", "Spoken",
-)  # fmt: skip
+)
 FMA_CLIP_SECONDS = 30.0
 FMA_BAD_CLIPS = {
     98565: "known bad clip: 1.6 s long",
@@ -46,7 +46,7 @@ FMA_BAD_CLIPS = {
 FMA_COLUMNS = (
     ("set", "split"), ("set", "subset"), ("track", "genre_top"), ("track", "duration"), ("track", "title"),
     ("artist", "id"), ("artist", "name"), ("album", "id"), ("album", "title"),
-)  # fmt: skip
+)
 AUDIO_SUFFIXES = (".wav", ".mp3", ".flac", ".ogg")
 FEW_ARTISTS = 50  # below this, accuracies say more about the artists than about the genres
 
@@ -337,7 +337,7 @@ def _read_folder(root, seed):
         for path in root.rglob("*")
         if path.suffix.lower() in AUDIO_SUFFIXES and len(path.relative_to(root).parts) > 1
         and not any(part.startswith(".") for part in path.relative_to(root).parts)
-    )  # fmt: skip
+    )
     if not files:
         raise ValueError(
             f"No audio in {root}: a folder data set has one subfolder per genre, with {', '.join(AUDIO_SUFFIXES)} files "
@@ -381,24 +381,25 @@ def _split_by_artist(tracks, seed, held_out=0.15):
     (at least one track) of the genre; each genre keeps at least one artist in training.
     """
     rng = np.random.default_rng(seed)
+    counts = tracks.groupby(["genre", "artist"]).size()
+    genres_of = tracks.groupby("artist")["genre"].unique()
     side = {}
-    by_genre = tracks.groupby("genre")
+
+    def free(genre):
+        return [artist for artist in counts[genre].index if artist not in side]
+
     for split in ("test", "validation"):
-        for _, group in by_genre:
-            wanted = max(1, round(held_out * len(group)))
-            have = sum(side.get(artist) == split for artist in group["artist"])
-            for artist in rng.permutation(np.array(sorted(group["artist"].unique()), dtype=object)):
-                free = {a for a in group["artist"] if a not in side}
-                if have >= wanted or len(free) < 2:
+        for genre in sorted(tracks["genre"].unique()):
+            wanted = max(1, round(held_out * counts[genre].sum()))
+            have = sum(count for artist, count in counts[genre].items() if side.get(artist) == split)
+            candidates = free(genre)
+            for place in rng.permutation(len(candidates)):
+                artist = candidates[place]
+                if have >= wanted:
                     break
-                if artist in side:
-                    continue
-                # Leave an artist free that every other genre has left to train on.
-                others = tracks[(tracks["artist"] == artist) & (tracks["genre"] != group.name)]["genre"].unique()
-                if any(len({a for a in by_genre.get_group(g)["artist"] if a not in side}) < 2 for g in others):
-                    continue
-                side[artist] = split
-                have += int((group["artist"] == artist).sum())
+                if all(len(free(other)) > 1 for other in genres_of[artist]):
+                    side[artist] = split
+                    have += counts[genre, artist]
     return [side.get(artist, "training") for artist in tracks["artist"]]
 
 

@@ -1,11 +1,9 @@
 """Hand-made features of whole tracks: the controls that a learned representation has to beat."""
 
-import sys
-
 import numpy as np
-from tqdm import tqdm
 
 from fmalib import audio, cache as audio_cache, paths
+from fmalib.progress import bar
 
 N_MFCC = 20
 STATISTICS = ("mean", "std", "skew", "kurtosis", "median", "min", "max")
@@ -29,7 +27,7 @@ def mfcc_statistics(signal, sample_rate):
     columns = [
         mfcc.mean(axis=1), mfcc.std(axis=1), stats.skew(mfcc, axis=1), stats.kurtosis(mfcc, axis=1),
         np.median(mfcc, axis=1), mfcc.min(axis=1), mfcc.max(axis=1),
-    ]  # fmt: skip
+    ]
     # Skew and kurtosis of a constant coefficient (near silence) are undefined.
     return np.nan_to_num(np.concatenate(columns)).astype(np.float32)
 
@@ -42,11 +40,8 @@ def mfcc_table(cache, *, progress=True, n_jobs=2):
     if file.exists():
         with np.load(file, allow_pickle=False) as kept:
             return kept["track_id"], kept["features"]
-    bar = tqdm(
-        audio_cache.read(cache), total=len(cache.tracks), desc="MFCC statistics", unit="track", file=sys.stdout,
-        disable=not progress,
-    )  # fmt: skip
-    jobs = (joblib.delayed(_one)(track_id, samples, cache.sample_rate) for track_id, samples in bar)
+    tracks = bar(audio_cache.read(cache), total=len(cache.tracks), desc="MFCC statistics", unit="track", progress=progress)
+    jobs = (joblib.delayed(_one)(track_id, samples, cache.sample_rate) for track_id, samples in tracks)
     rows = joblib.Parallel(n_jobs=n_jobs, prefer="threads", pre_dispatch="2*n_jobs")(jobs)
     track_ids, features = np.array([row[0] for row in rows]), np.stack([row[1] for row in rows])
     with paths.atomic(file) as temporary:

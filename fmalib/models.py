@@ -91,7 +91,7 @@ def latent_classifier(encoder, n_genres, *, weight_decay=1e-5):
     """Returns the study's genre classifier on a latent: the encoder, frozen, and its head.
 
     Layer normalisation over the latent; twice Conv1D 32 (kernel 5), ReLU, max-pooling 5; Dense 100, ReLU; Dense `n_genres`,
-    softmax. Unfreeze by `classifier.get_layer("encoder").trainable = True` before the second half of the training.
+    softmax. `unfrozen` readies it for the second half of the training.
 
     Args:
         encoder: model from `(batch, samples)` to `(batch, frames, latent)`; at least 49 frames.
@@ -121,6 +121,14 @@ def latent_classifier(encoder, n_genres, *, weight_decay=1e-5):
     x = layers.Dense(100, activation="relu", name="head_dense", **decay)(x)
     genres = layers.Dense(n_genres, activation="softmax", name="genres", **decay)(x)
     return keras.Model(audio, genres, name="latent_classifier")
+
+
+def unfrozen(classifier):
+    """Returns a copy of a classifier, with its weights, whose encoder is trainable."""
+    copy = keras.models.clone_model(classifier)
+    copy.set_weights(classifier.get_weights())
+    copy.get_layer("encoder").trainable = True
+    return copy
 
 
 def _decay(weight_decay):

@@ -8,8 +8,9 @@ SPECTROGRAM_DB = 80  # shown below the loudest bin
 DPI = 110
 
 
-def save(figure, path):
-    """Writes a figure as PNG and returns it, so that it can be a cell's last line."""
+def save(figure, path, note=""):
+    """Writes a figure as PNG and returns it, so that it can be a cell's last line; `note` is printed below it."""
+    figure.text(0.5, -0.01, note, ha="center", va="top", fontsize=8, style="italic", color="0.3")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=DPI, bbox_inches="tight")
     plt.close(figure)  # else the notebook shows it twice
@@ -69,7 +70,7 @@ def spectrograms(clips, sample_rate, title, *, n_fft=2048, columns=2):
         image = librosa.display.specshow(
             level - top, sr=sample_rate, hop_length=hop, n_fft=n_fft, x_axis="s", y_axis="mel", vmin=-SPECTROGRAM_DB, vmax=0,
             cmap="magma", ax=axes,
-        )  # fmt: skip
+        )
         axes.set_title(label, fontsize=10)
         axes.label_outer()
         axes.set(xlabel="time / s", ylabel="frequency / Hz")

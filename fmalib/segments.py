@@ -3,14 +3,67 @@
 Both read shard by shard, so memory does not grow with the number of tracks.
 """
 
+import dataclasses
 import hashlib
 
 import numpy as np
 import pandas as pd
 
+from fmalib.cache import Cache
+
 SHUFFLE_SEGMENTS = 256  # held as int16: 32 MiB of 65,536-sample segments
 EPOCH_STRIDE = 1_000_003  # keeps the random seeds of different epochs apart
+VALIDATION_SEGMENTS = 5  # of each track
 TARGETS = ("label", "audio")
+
+
+@dataclasses.dataclass(frozen=True)
+class Pipeline:
+    """What a model is trained on: random crops of some tracks, fixed segments of others.
+
+    Attributes:
+        cache: the decoded audio.
+        training, validation: track tables by `select`.
+        length: samples of a segment.
+        target: `"label"` for classifiers, `"audio"` for autoencoders.
+        batch_size: segments in a batch.
+        crops_per_track: random segments of each training track in an epoch.
+    """
+
+    cache: Cache
+    training: pd.DataFrame
+    validation: pd.DataFrame
+    length: int
+    target: str = "label"
+    batch_size: int = 32
+    crops_per_track: int = 1
+
+    @property
+    def steps_per_epoch(self):
+        """Batches in an epoch of training."""
+        return n_batches(self.training, self.crops_per_track, self.batch_size)
+
+    def crops(self, seed, first_epoch=0):
+        """Returns the training data: `random_crops`, endless."""
+        return random_crops(
+            self.cache, self.training, self.length, batch_size=self.batch_size, seed=seed, target=self.target,
+            crops_per_track=self.crops_per_track, first_epoch=first_epoch,
+        )
+
+    def held_out(self):
+        """Returns the validation data: `fixed_segments`."""
+        return fixed_segments(
+            self.cache, self.validation, self.length, per_track=VALIDATION_SEGMENTS, batch_size=self.batch_size,
+            target=self.target,
+        )
+
+    def content(self):
+        """Returns plain values that tell this pipeline from any other; they become part of a run's name."""
+        return {
+            "training": fingerprint(self.cache, self.training), "validation": fingerprint(self.cache, self.validation),
+            "sample_rate_hz": self.cache.sample_rate, "segment_samples": self.length, "target": self.target,
+            "batch_size": self.batch_size, "crops_per_track": self.crops_per_track,
+        }
 
 
 def select(dataset, cache, split, length):
@@ -57,16 +110,16 @@ def select(dataset, cache, split, length):
     return tracks, skipped
 
 
-def steps_per_epoch(tracks, batch_size, crops_per_track=1):
-    """Returns the number of batches that `random_crops` gives per epoch; the last one may be smaller."""
-    return -(-len(tracks) * crops_per_track // batch_size)
+def n_batches(tracks, segments_per_track, batch_size):
+    """Returns the number of batches in one pass over some tracks; the last one may be smaller."""
+    return -(-len(tracks) * segments_per_track // batch_size)
 
 
 def random_crops(cache, tracks, length, *, batch_size, seed, target="label", crops_per_track=1, first_epoch=0):
     """Returns an endless `tf.data.Dataset` of random segments for training.
 
     Every crop is a function of seed, epoch and track alone, so training that resumes at `first_epoch` sees what it would
-    have seen undisturbed. Give `fit` the `steps_per_epoch` of this module.
+    have seen undisturbed. Tell `fit` where an epoch ends by `steps_per_epoch`, which is `n_batches`.
 
     Args:
         cache: the `fmalib.cache.Cache` to read.
@@ -133,9 +186,10 @@ def fixed_segments(cache, tracks, length, *, per_track, batch_size, target="labe
 
     records = tf.data.Dataset.from_tensor_slices(_shards(cache, tracks)).flat_map(tf.data.TFRecordDataset)
     segments = records.filter(lambda record: labels.lookup(_parse(record)[0]) >= 0).flat_map(cut)
-    n_batches = steps_per_epoch(tracks, batch_size, per_track)
     batches = segments.batch(batch_size).map(_to_batch(length, target))
-    return batches.apply(tf.data.experimental.assert_cardinality(n_batches)).prefetch(2)
+    # Keras warns of running out of data where it does not know the number of batches.
+    count = tf.data.experimental.assert_cardinality(n_batches(tracks, per_track, batch_size))
+    return batches.apply(count).prefetch(2)
 
 
 def segment_table(tracks, length, per_track):

@@ -11,9 +11,9 @@ import numpy as np
 import tensorflow as tf
 
 
-def n_frames(samples, hop):
+def n_frames(samples, hop, n_fft=512):
     """Returns the number of frames of a centred STFT of `samples` samples."""
-    return samples // hop + 1
+    return (samples - n_fft % 2) // hop + 1
 
 
 def stft(audio, *, n_fft=512, hop=None):
@@ -25,7 +25,7 @@ def stft(audio, *, n_fft=512, hop=None):
         hop: samples from frame to frame; None means `n_fft // 4`.
 
     Returns:
-        complex64 tensor of shape `(..., frames, bins)`: `samples // hop + 1` frames, `n_fft // 2 + 1` bins.
+        complex64 tensor of shape `(..., frames, bins)`: `n_frames` frames, `n_fft // 2 + 1` bins.
 
     Raises:
         ValueError: fewer than two samples in `n_fft`, a hop outside 1..n_fft, or audio too short to reflect.
@@ -41,6 +41,9 @@ def stft(audio, *, n_fft=512, hop=None):
 
 def istft(spectrum, *, n_fft=512, hop=None, length=None):
     """Returns the signal of a centred STFT: overlap-add, divided by the sum of squared windows (Griffin & Lim 1984).
+
+    With a hop of half the window and a length that it does not divide, the last few samples lie under the window's edge
+    alone, where single precision loses them, as in librosa; a hop of a quarter gives every sample back.
 
     Args:
         spectrum: complex tensor of shape `(..., frames, bins)` as `stft` gives it; the number of frames must be static.

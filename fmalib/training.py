@@ -14,7 +14,6 @@ import importlib.metadata
 import json
 import platform
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -22,10 +21,10 @@ import filelock
 import keras
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 import fmalib
 from fmalib import paths
+from fmalib.progress import bar
 
 PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "librosa", "soundfile", "soxr", "scikit-learn", "pandas")
 
@@ -54,8 +53,8 @@ class Run:
     def __str__(self):
         best = self.history["val_loss"].idxmin()
         return (
-            f"{self.directory.name} {'found' if self.loaded else 'trained'}: {len(self.history)} epochs, "
-            f"{self.seconds:.0f} s, best epoch {best + 1} with validation loss {self.history['val_loss'][best]:.4g}"
+            f"{self.directory.name} {'found' if self.loaded else 'trained'}: {len(self.history)} epochs in "
+            f"{self.seconds:.0f} s; best is epoch {best + 1}, validation loss {self.history['val_loss'][best]:.4g}"
         )
 
 
@@ -80,8 +79,7 @@ def staircase(initial, *, steps_per_epoch, factor=0.75, every=5, first_epoch=0):
     )
 
 
-def train_or_load(name, build, train, validation, *, steps_per_epoch, epochs, params, seed, patience=10, runs_dir=None,
-                  progress=True):  # fmt: skip
+def train_or_load(name, build, pipeline, *, epochs, seed, patience=10, runs_dir=None, progress=True):
     """Returns the `Run` of a model: found if the same was trained before, resumed if it was stopped, else trained.
 
     "The same" is decided by content: architecture, initial weights, optimizer, loss, and all of the arguments below. The
@@ -90,12 +88,9 @@ def train_or_load(name, build, train, validation, *, steps_per_epoch, epochs, pa
     Args:
         name: of the run, for people; part of the folder's name.
         build: function without arguments that returns the compiled model; called after seeding.
-        train: function from the first epoch's number to an endless `tf.data.Dataset`, such as `segments.random_crops`.
-        validation: finite dataset; its loss selects the epoch and stops early.
-        steps_per_epoch: batches in an epoch.
+        pipeline: the `segments.Pipeline` to train on; the loss on its validation part selects the epoch and stops early.
         epochs: how many at the most.
-        params: dict of plain values that tell data and pipeline apart, such as `segments.fingerprint`.
-        seed: of the initial weights and of anything random in the model.
+        seed: of initial weights and crops.
         patience: epochs without improvement before it stops; None never stops early.
         runs_dir: parent folder; None means `fmalib.paths.runs_dir()`.
         progress: whether to show a bar.
@@ -108,9 +103,7 @@ def train_or_load(name, build, train, validation, *, steps_per_epoch, epochs, pa
         raise ValueError(f"epochs must be a positive integer. Received: epochs={epochs!r}")
     set_seed(seed)
     model = build()
-    settings = {
-        **params, "epochs": epochs, "steps_per_epoch": steps_per_epoch, "patience": patience, "seed": seed,
-    }  # fmt: skip
+    settings = {**pipeline.content(), "epochs": epochs, "patience": patience, "seed": seed}
     key = _content_key(model, settings)
     directory = (paths.resolve(runs_dir) if runs_dir else paths.runs_dir()) / f"{name}-{key}"
     directory.mkdir(parents=True, exist_ok=True)
@@ -121,7 +114,7 @@ def train_or_load(name, build, train, validation, *, steps_per_epoch, epochs, pa
         if not loaded:
             paths.write_json(directory / "run.json", _describe(name, settings, model, finished=False))
             started = time.perf_counter()
-            _fit(model, train, validation, directory, steps_per_epoch, epochs, patience, progress)
+            _fit(model, pipeline, directory, epochs, seed, patience, progress)
             with paths.atomic(directory / "model.keras") as temporary:
                 model.save(temporary)
             finished = _describe(name, settings, model, finished=True)
@@ -130,19 +123,19 @@ def train_or_load(name, build, train, validation, *, steps_per_epoch, epochs, pa
             paths.write_json(directory / "run.json", finished)
             for leftover in ("best.weights.h5", "backup.weights.h5"):
                 (directory / leftover).unlink(missing_ok=True)
-        else:
-            model = keras.models.load_model(directory / "model.keras")
+    # Loaded in either case, so that a second run cannot differ from the first.
+    model = keras.models.load_model(directory / "model.keras", compile=False)
     return Run(directory, model, pd.read_csv(directory / "history.csv"), loaded)
 
 
-def _fit(model, train, validation, directory, steps_per_epoch, epochs, patience, progress):
+def _fit(model, pipeline, directory, epochs, seed, patience, progress):
     """Trains to the end, from the last whole epoch on; leaves the best epoch's weights in the model."""
     backup, best, log = (directory / file for file in ("backup.weights.h5", "best.weights.h5", "history.csv"))
     model.optimizer.build(model.trainable_variables)
     first_epoch = 0
     if backup.exists():
         model.load_weights(backup)
-        first_epoch = int(model.optimizer.iterations) // steps_per_epoch
+        first_epoch = int(model.optimizer.iterations) // pipeline.steps_per_epoch
     past = pd.read_csv(log) if log.exists() and first_epoch else pd.DataFrame({"val_loss": []})
     past = past[: first_epoch]  # a kill between the log and the backup leaves a row too many
     if first_epoch:
@@ -150,7 +143,7 @@ def _fit(model, train, validation, directory, steps_per_epoch, epochs, patience,
             past.to_csv(temporary, index=False)
     else:
         log.unlink(missing_ok=True)
-    bar = tqdm(initial=first_epoch, total=epochs, desc=directory.name, unit="epoch", file=sys.stdout, disable=not progress)
+    shown = bar(initial=first_epoch, total=epochs, desc=directory.name.rpartition("-")[0], unit="epoch", progress=progress)
     callbacks = [
         Clock(),
         keras.callbacks.TerminateOnNaN(),
@@ -160,16 +153,16 @@ def _fit(model, train, validation, directory, steps_per_epoch, epochs, patience,
         ),
         keras.callbacks.CSVLogger(log, append=True),
         Backup(backup),
-        Bar(bar),
-    ]  # fmt: skip
+        Bar(shown),
+    ]
     if patience is not None:
         callbacks.append(ResumableEarlyStopping(past["val_loss"].tolist(), patience=patience))
-    with bar:
+    with shown:
         if first_epoch < epochs and not _stopped_early(past["val_loss"].tolist(), patience):
             model.fit(
-                train(first_epoch), validation_data=validation, initial_epoch=first_epoch, epochs=epochs,
-                steps_per_epoch=steps_per_epoch, callbacks=callbacks, verbose=0, shuffle=False,  # the pipeline does it
-            )  # fmt: skip
+                pipeline.crops(seed, first_epoch), validation_data=pipeline.held_out(), initial_epoch=first_epoch,
+                epochs=epochs, steps_per_epoch=pipeline.steps_per_epoch, callbacks=callbacks, verbose=0, shuffle=False,  # the pipeline does it
+            )
     losses = pd.read_csv(log)["val_loss"] if log.exists() else pd.Series(dtype=float)
     if losses.empty or not np.isfinite(losses.to_numpy()).all():
         raise FloatingPointError(
@@ -218,7 +211,7 @@ def _git_commit():
         done = subprocess.run(
             ["git", "describe", "--always", "--dirty=+", "--abbrev=10"], cwd=paths.project_root(), capture_output=True,
             text=True, timeout=10,
-        )  # fmt: skip
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() or None
@@ -258,13 +251,13 @@ class Backup(keras.callbacks.Callback):
 class Bar(keras.callbacks.Callback):
     """Moves a tqdm bar on by one each epoch and shows the losses beside it."""
 
-    def __init__(self, bar):
+    def __init__(self, shown):
         super().__init__()
-        self.bar = bar
+        self.shown = shown
 
     def on_epoch_end(self, epoch, logs=None):
-        self.bar.set_postfix({key: f"{value:.4g}" for key, value in logs.items() if key in ("loss", "val_loss")})
-        self.bar.update()
+        self.shown.set_postfix({key: f"{value:.4g}" for key, value in logs.items() if key in ("loss", "val_loss")})
+        self.shown.update()
 
 
 class ResumableEarlyStopping(keras.callbacks.EarlyStopping):

@@ -78,7 +78,7 @@ data.excluded if len(data.excluded) else print("Nothing was left out.")
 # official split: a network that recognises a singer or a studio would otherwise score as if it recognised genres.
 
 # %%
-plots.save(plots.split_counts(data), setup.figures / "splits.png")
+plots.save(plots.split_counts(data), setup.figures / "splits.png", data.caveat)
 
 # %%
 sides = data.tracks.groupby("split").agg(
@@ -112,10 +112,12 @@ sounds = {track_id: audio.to_float(samples) for track_id, samples in cache.read(
 clips = {row.genre: sounds[row.Index][: 10 * sample_rate] for row in shown.itertuples()}
 
 # %%
-plots.save(plots.waveforms(clips, sample_rate, f"{data.name}: one track of each genre"), setup.figures / "waveforms.png")
+figure = plots.waveforms(clips, sample_rate, f"{data.name}: one track of each genre")
+plots.save(figure, setup.figures / "waveforms.png")
 
 # %%
-plots.save(plots.spectrograms(clips, sample_rate, f"{data.name}: spectrograms"), setup.figures / "spectrograms.png")
+figure = plots.spectrograms(clips, sample_rate, f"{data.name}: one track of each genre")
+plots.save(figure, setup.figures / "spectrograms.png")
 
 # %%
 for row in shown.itertuples():
@@ -143,13 +145,13 @@ metrics = {
     "n_tracks": len(decoded.tracks), "n_artists": data.tracks["artist"].nunique(),
     "n_excluded": len(data.excluded), "n_undecodable": len(decoded.failed), "n_artists_on_two_sides": on_two_sides,
     "hours": table["duration / s"].sum() / 3600, "sample_rate_hz": sample_rate, "note": data.caveat,
-} | {f"n_{name}_tracks": int((table["split"] == name).sum()) for name in datasets.SPLITS}  # fmt: skip
+} | {f"n_{name}_tracks": int((table["split"] == name).sum()) for name in datasets.SPLITS}
 notebook.write_metrics(setup, metrics)
 pd.Series(metrics, name="value").drop("fingerprint").to_frame()
 
 # %%
 print(
     f"{data.name}: {len(decoded.tracks)} tracks of {metrics['n_artists']} artists in {len(data.genres)} genres, "
-    f"{metrics['hours']:.2f} hours. {len(data.excluded)} left out by their table, {len(decoded.failed)} could not be decoded. "
-    f"{on_two_sides} artists stand on two sides of the {split} split. {data.caveat}"
+    f"{metrics['hours']:.2f} hours.\n{len(data.excluded)} left out by their table, {len(decoded.failed)} could not "
+    f"be decoded.\n{on_two_sides} artists stand on two sides of the {split} split.\n{data.caveat}"
 )

@@ -54,7 +54,6 @@ import seaborn as sns
 
 setup = notebook.start(get_ipython())
 sns.set_theme(style="ticks", palette="colorblind")
-batch_size = 32
 min_segments = 512  # an epoch has at least this many segments: small data sets give several crops of each track
 if quick:
     epochs_autoencoder, epochs_frozen, epochs_finetuned, min_segments = 2, 2, 2, 64
@@ -90,7 +89,6 @@ print(datasets.describe_excluded(skipped)) if len(skipped) else None
 
 # %%
 mean, std = cache.standardisation(decoded, train.index)
-crops = max(1, min_segments // len(train))
 
 
 def build_autoencoder():
@@ -103,112 +101,93 @@ def build_autoencoder():
 build_autoencoder().summary(expand_nested=True)
 
 # %%
+crops = max(1, min_segments // len(train))
+snippets = segments.Pipeline(decoded, train, validation, snippet, target="audio", crops_per_track=crops)
 autoencoder = training.train_or_load(
-    "time_autoencoder",
-    build_autoencoder,
-    lambda epoch: segments.random_crops(
-        decoded, train, snippet, batch_size=batch_size, seed=seed, target="audio", crops_per_track=crops, first_epoch=epoch
-    ),
-    segments.fixed_segments(decoded, validation, snippet, per_track=5, batch_size=batch_size, target="audio"),
-    steps_per_epoch=segments.steps_per_epoch(train, batch_size, crops),
-    epochs=epochs_autoencoder,
-    params={"training": segments.fingerprint(decoded, train), "validation": segments.fingerprint(decoded, validation),
-            "segment_samples": snippet, "batch_size": batch_size, "crops_per_track": crops},
-    seed=seed,
-)  # fmt: skip
+    "time_autoencoder", build_autoencoder, snippets, epochs=epochs_autoencoder, seed=seed
+)
 print(autoencoder)
 
 # %%
 figure = plots.learning_curves(
-    {"autoencoder": autoencoder.history}, "loss", f"{data.name}: autoencoder, {latent} channels",
+    {"autoencoder": autoencoder.history}, "loss", f"{data.name}: autoencoder, latent {latent}",
     "squared error / variance",
-)  # fmt: skip
-plots.save(figure, setup.figures / "autoencoder_loss.png")
+)
+plots.save(figure, setup.figures / "autoencoder_loss.png", data.caveat)
 
 # %% [markdown]
 # ## The classifier
 #
-# Layer normalisation of the latent, two rounds of convolution and pooling, two dense layers. The encoder is frozen at
-# first, then everything is trained; the learning rate falls by a quarter every five epochs. The epoch with the best
-# validation loss is kept.
+# Layer normalisation of the latent, two rounds of convolution and pooling, two dense layers. The
+# encoder is frozen at first, then everything is trained; the learning rate falls by a quarter every
+# five epochs. The epoch with the best validation loss is kept.
 
 
 # %%
-def train_phase(name, build, tracks, held_out, epochs):
-    """Trains one phase of the classifier on tracks with labels, or finds it."""
-    return training.train_or_load(
-        name,
-        build,
-        lambda epoch: segments.random_crops(
-            decoded, tracks, length, batch_size=batch_size, seed=seed, crops_per_track=crops, first_epoch=epoch
-        ),
-        segments.fixed_segments(decoded, held_out, length, per_track=5, batch_size=batch_size),
-        steps_per_epoch=segments.steps_per_epoch(tracks, batch_size, crops),
-        epochs=epochs,
-        params={"training": segments.fingerprint(decoded, tracks), "validation": segments.fingerprint(decoded, held_out),
-                "segment_samples": length, "batch_size": batch_size, "crops_per_track": crops},
-        seed=seed,
-    )  # fmt: skip
-
-
-def compiled(model, first_epoch):
+def compiled(model, pipeline, first_epoch):
+    """Returns the model with the study's optimizer, as it stands after some epochs."""
     rate = training.staircase(
-        1e-3, steps_per_epoch=segments.steps_per_epoch(train, batch_size, crops), first_epoch=first_epoch
+        1e-3, steps_per_epoch=pipeline.steps_per_epoch, factor=0.75, every=5, first_epoch=first_epoch
     )
     model.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
     return model
 
 
-# %%
-def train_classifier(name, tracks, held_out):
+def train_classifier(name, pipeline):
     """Returns the runs of both phases: encoder frozen, then fine-tuned."""
 
     def build_frozen():
         encoder = models.encoder_for(autoencoder.model, length)
-        return compiled(models.latent_classifier(encoder, len(data.genres)), 0)
+        return compiled(models.latent_classifier(encoder, len(data.genres)), pipeline, 0)
 
-    frozen = train_phase(f"{name}_frozen", build_frozen, tracks, held_out, epochs_frozen)
+    frozen = training.train_or_load(f"{name}_frozen", build_frozen, pipeline, epochs=epochs_frozen, seed=seed)
 
     def build_finetuned():
-        model = keras.models.clone_model(frozen.model)
-        model.set_weights(frozen.model.get_weights())
-        model.get_layer("encoder").trainable = True
-        return compiled(model, epochs_frozen)
+        model = models.unfrozen(frozen.model)
+        return compiled(model, pipeline, epochs_frozen)
 
-    return frozen, train_phase(f"{name}_finetuned", build_finetuned, tracks, held_out, epochs_finetuned)
+    return frozen, training.train_or_load(
+        f"{name}_finetuned", build_finetuned, pipeline, epochs=epochs_finetuned, seed=seed
+    )
 
 
 # %%
-frozen, finetuned = train_classifier("classifier", train, validation)
+frozen, finetuned = train_classifier(
+    "classifier", segments.Pipeline(decoded, train, validation, length, crops_per_track=crops)
+)
 print(frozen, finetuned, sep="\n")
 finetuned.model.summary()
 
 # %%
 figure = plots.learning_curves(
-    {"frozen": frozen.history, "fine-tuned": finetuned.history}, "accuracy", f"{data.name}: classifier, by segment",
-    "accuracy by segment",
-)  # fmt: skip
-plots.save(figure, setup.figures / "classifier_accuracy.png")
+    {"frozen": frozen.history, "fine-tuned": finetuned.history}, "accuracy",
+    f"{data.name}: classifier on latent {latent}", "accuracy by segment",
+)
+plots.save(figure, setup.figures / "classifier_accuracy.png", data.caveat)
 
 # %% [markdown]
 # ## The test, once
 #
-# Evenly spaced segments of each test track; a track's genre is what most of its segments say. Intervals are 95 %, by
-# bootstrap over artists, since tracks of one artist are not independent.
+# Evenly spaced segments of each test track; a track's genre is what most of its segments say.
+# Intervals are 95 %, by bootstrap over artists, since tracks of one artist are not independent.
 
 # %%
 rows = segments.segment_table(test, length, segments_per_track)
 
 
 def measure(model):
-    """Returns the class probabilities of every test segment, and their summary."""
-    pieces = segments.fixed_segments(decoded, test, length, per_track=segments_per_track, batch_size=batch_size)
+    """Returns the genre probabilities of every test segment, and their summary."""
+    pieces = segments.fixed_segments(
+        decoded, test, length, per_track=segments_per_track, batch_size=32
+    )
     probabilities = model.predict(pieces, verbose=0)
     return probabilities, evaluation.summarise(probabilities, rows, len(data.genres))
 
 
 probabilities, result = measure(finetuned.model)
-print(f"Segment {result['accuracy_segment']:.1%}, vote of {segments_per_track} {result['accuracy_vote']:.1%}, n={len(test)}")
+result_frozen = measure(frozen.model)[1]
+print(f"One segment {result['accuracy_segment']:.1%}, vote of {segments_per_track} {result['accuracy_vote']:.1%}")
+print(f"n: {len(test)} tracks. {data.caveat}")
 
 # %% [markdown]
 # ## Controls
@@ -216,11 +195,10 @@ print(f"Segment {result['accuracy_segment']:.1%}, vote of {segments_per_track} {
 # The same recipe on shuffled labels: whatever it scores above chance would be a fault of the measurement.
 
 # %%
-shuffled = train_classifier(
-    "shuffled", evaluation.shuffle_labels(train, seed), evaluation.shuffle_labels(validation, seed + 1)
-)[-1]  # fmt: skip
+dealt = [evaluation.shuffle_labels(tracks, seed + number) for number, tracks in enumerate((train, validation))]
+shuffled = train_classifier("shuffled", segments.Pipeline(decoded, *dealt, length, crops_per_track=crops))[-1]
 result_shuffled = measure(shuffled.model)[1]
-print(f"Shuffled labels: {result_shuffled['accuracy_vote']:.1%}, chance is {1 / len(data.genres):.1%}")
+print(f"Shuffled labels {result_shuffled['accuracy_vote']:.1%}, chance {1 / len(data.genres):.1%}. {data.caveat}")
 
 # %% [markdown]
 # 140 statistics of MFCCs and a support vector machine: what a learned representation has to beat.
@@ -230,40 +208,48 @@ track_ids, values = features.mfcc_table(decoded)
 predicted = evaluation.svm_predict(pd.DataFrame(values, index=track_ids), train, validation, test)
 svm_correct = predicted == test["label"]
 svm_interval = evaluation.accuracy_interval(svm_correct, test["artist"])
-print(f"MFCC statistics + SVM: {svm_correct.mean():.1%}")
+print(f"MFCC statistics and SVM {svm_correct.mean():.1%}. {data.caveat}")
 
 # %% [markdown]
 # ## Side by side
 
 # %%
 systems = {
-    "latent classifier, fine-tuned": (result["accuracy_vote"], *result["accuracy_vote_ci95"]),
-    "latent classifier, frozen": (lambda r: (r["accuracy_vote"], *r["accuracy_vote_ci95"]))(measure(frozen.model)[1]),
-    "shuffled labels": (result_shuffled["accuracy_vote"], *result_shuffled["accuracy_vote_ci95"]),
-    "MFCC statistics + SVM": (svm_correct.mean(), *svm_interval),
-}
-title = f"{data.name}: genre of {len(test)} test tracks, latent {latent}, seed {seed}"
-plots.save(plots.accuracies(systems, 1 / len(data.genres), title), setup.figures / "accuracies.png")
+    name: (summary["accuracy_vote"], *summary["accuracy_vote_ci95"])
+    for name, summary in [
+        ("latent classifier, fine-tuned", result),
+        ("latent classifier, frozen", result_frozen),
+        ("shuffled labels", result_shuffled),
+    ]
+} | {"MFCC statistics + SVM": (svm_correct.mean(), *svm_interval)}
+figure = plots.accuracies(
+    systems, 1 / len(data.genres), f"{data.name}: genre of {len(test)} test tracks, latent {latent}, seed {seed}"
+)
+plots.save(figure, setup.figures / "accuracies.png", data.caveat)
 
 # %%
 voted = evaluation.votes(probabilities, rows)
-figure = plots.confusion(voted["label"], voted["predicted"], data.genres, f"{data.name}: vote of {segments_per_track}")
-plots.save(figure, setup.figures / "confusion.png")
+title = f"{data.name}: fine-tuned, vote of {segments_per_track}, {len(test)} tracks"
+figure = plots.confusion(voted["label"], voted["predicted"], data.genres, title)
+plots.save(figure, setup.figures / "confusion.png", data.caveat)
 
 # %%
-figure = plots.genre_scores(result["f1_per_genre"], data.genres, f"{data.name}: F1 of each genre, vote of {segments_per_track}")
-plots.save(figure, setup.figures / "f1.png")
+figure = plots.genre_scores(result["f1_per_genre"], data.genres, title)
+plots.save(figure, setup.figures / "f1.png", data.caveat)
 
 # %% [markdown]
 # ## Listen to what went wrong
 #
-# The test tracks it was surest of and wrong about.
+# The test tracks that it was surest of and wrong about.
 
 # %%
 wrong = voted[voted["label"] != voted["predicted"]].nlargest(3, "confidence")
 for track_id, samples in cache.read(decoded, wrong.index):
     row, track = wrong.loc[track_id], data.tracks.loc[track_id]
-    label = f"{track.artist}, <i>{track.title}</i>: is {track.genre}, taken for <b>{data.genres[row.predicted]}</b>"
+    label = (
+        f"{track.artist}, <i>{track.title}</i>: is {track.genre}, taken for "
+        f"<b>{data.genres[row.predicted]}</b> (mean probability {row.confidence:.0%})"
+    )
     sound = audio.to_float(samples[: 10 * sample_rate])
     display(notebook.player(sound, sample_rate, label, setup.audio / f"wrong_{track_id:06d}.wav"))
 
@@ -275,21 +261,24 @@ runs = (autoencoder, frozen, finetuned)
 metrics = {
     "dataset": data.name, "split": split, "fingerprint": data.fingerprint, "genres": data.genres,
     "n_train_tracks": len(train), "n_validation_tracks": len(validation), "n_test_tracks": len(test),
-    "n_test_artists": test["artist"].nunique(), "n_skipped": len(skipped), "latent": latent, "seed": seed,
-    "sample_rate_hz": sample_rate, "segments_per_track": segments_per_track, **result,
-    "accuracy_frozen": systems["latent classifier, frozen"][0], "accuracy_shuffled": result_shuffled["accuracy_vote"],
-    "accuracy_shuffled_ci95": result_shuffled["accuracy_vote_ci95"], "accuracy_mfcc_svm": svm_correct.mean(),
-    "accuracy_mfcc_svm_ci95": svm_interval, "train_seconds": sum(run.seconds for run in runs),
-    "n_parameters": finetuned.model.count_params(), "runs": [run.directory.name for run in runs], "note": data.caveat,
-}  # fmt: skip
+    "n_test_artists": test["artist"].nunique(), "n_skipped": len(skipped), "latent": latent,
+    "seed": seed, "sample_rate_hz": sample_rate, "segments_per_track": segments_per_track, **result,
+    "accuracy_frozen": result_frozen["accuracy_vote"],
+    "accuracy_shuffled": result_shuffled["accuracy_vote"],
+    "accuracy_shuffled_ci95": result_shuffled["accuracy_vote_ci95"],
+    "accuracy_mfcc_svm": svm_correct.mean(), "accuracy_mfcc_svm_ci95": svm_interval,
+    "train_seconds": sum(run.seconds for run in runs),
+    "n_parameters": finetuned.model.count_params(),
+    "runs": [run.directory.name for run in runs], "note": data.caveat,
+}
 print(notebook.write_metrics(setup, metrics))
 
 # %%
 low, high = result["accuracy_vote_ci95"]
 print(
-    f"On {data.name} ({split} split, {len(test)} test tracks of {metrics['n_test_artists']} artists, seed {seed}), the latent "
-    f"classifier names {result['accuracy_segment']:.1%} of segments and {result['accuracy_vote']:.1%} of tracks by a vote of "
-    f"{segments_per_track} (95 % interval {low:.1%} to {high:.1%}); macro F1 {result['macro_f1']:.2f}. Chance is "
-    f"{1 / len(data.genres):.1%}, shuffled labels give {result_shuffled['accuracy_vote']:.1%}, MFCC statistics and an SVM "
-    f"{svm_correct.mean():.1%}. {data.caveat}"
+    f"{data.name}, {split} split, {len(test)} test tracks of {metrics['n_test_artists']} artists, seed {seed}:\n"
+    f"the latent classifier names {result['accuracy_segment']:.1%} of segments and {result['accuracy_vote']:.1%} of "
+    f"tracks\nby a vote of {segments_per_track} (95 % interval {low:.1%} to {high:.1%}); macro F1 "
+    f"{result['macro_f1']:.2f}.\nChance is {1 / len(data.genres):.1%}, shuffled labels give "
+    f"{result_shuffled['accuracy_vote']:.1%}, MFCC statistics and an SVM {svm_correct.mean():.1%}.\n{data.caveat}"
 )

@@ -1,0 +1,41 @@
+# make setup     makes .venv and installs fmalib there
+# make test      runs the tests
+# make report    executes the notebooks on the synthetic data set: outputs/*/*.html
+PYTHON ?= python3
+BIN := .venv/bin
+NOTEBOOKS := 01_data 03_classifier
+# The exact set that CI tested with this Python, where there is one; else the ranges of requirements.txt.
+VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+CONSTRAINTS := $(wildcard .ci/constraints-$(VERSION).txt)
+
+.PHONY: setup test test-slow report notebooks clean
+.DELETE_ON_ERROR:
+
+setup: .venv/installed
+
+.venv/installed: requirements.txt pyproject.toml $(CONSTRAINTS)
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' || \
+		{ echo "fmalib needs CPython 3.10 to 3.13; name one: make PYTHON=python3.12. Received: $(PYTHON) $(VERSION)"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(addprefix --constraint ,$(CONSTRAINTS)) --editable .
+	@touch $@
+
+test: setup
+	$(BIN)/python -m pytest
+
+test-slow: setup
+	$(BIN)/python -m pytest -m slow
+
+report: setup $(addprefix report-,$(NOTEBOOKS))
+
+report-%: setup
+	@mkdir -p outputs/$*
+	$(BIN)/papermill notebooks/$*.ipynb outputs/$*/$*.ipynb -p out_dir outputs/$*
+	$(BIN)/jupyter nbconvert --log-level ERROR --to html outputs/$*/$*.ipynb
+	@echo "Report: outputs/$*/$*.html"
+
+notebooks: setup
+	$(BIN)/python notebooks/pair.py
+
+clean:
+	rm -rf .venv build *.egg-info outputs/cache outputs/runs $(addprefix outputs/,$(NOTEBOOKS))

@@ -1,0 +1,50 @@
+import json
+import os
+import sys
+
+import pytest
+from conftest import REPOSITORY
+
+from fmalib import paths
+
+
+@pytest.mark.parametrize("folder", [".", "notebooks", "fmalib"])
+def test_relative_paths_mean_the_repository_root(monkeypatch, folder):
+    monkeypatch.chdir(REPOSITORY / folder)
+    assert paths.resolve("outputs/x") == REPOSITORY / "outputs" / "x"
+
+
+def test_relative_paths_mean_the_current_folder_outside_a_checkout(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert paths.resolve("outputs/x") == tmp_path / "outputs" / "x"
+
+
+def test_absolute_and_home_paths_stay(tmp_path):
+    assert paths.resolve(tmp_path) == tmp_path
+    assert paths.resolve("~/music") == paths.Path.home() / "music"
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
+    target = tmp_path / "a.json"
+    paths.write_json(target, {"a": 1})
+    with pytest.raises(ZeroDivisionError), paths.atomic(target) as temporary:
+        temporary.write_text("half")
+        raise ZeroDivisionError
+    assert json.loads(target.read_text()) == {"a": 1}
+    assert os.listdir(tmp_path) == ["a.json"]
+
+
+def test_json_refuses_nan_and_keeps_the_old_file(tmp_path):
+    target = tmp_path / "a.json"
+    paths.write_json(target, {"a": 1})
+    with pytest.raises(ValueError):
+        paths.write_json(target, {"a": float("nan")})
+    assert json.loads(target.read_text()) == {"a": 1}
+
+
+def test_quiet_stderr_silences_c_code_only_inside(capfd):
+    with paths.quiet_stderr():
+        os.write(2, b"inside")
+    os.write(2, b"outside")
+    sys.stderr.flush()
+    assert capfd.readouterr().err == "outside"
