@@ -165,7 +165,7 @@ def _write_shard(directory, name, tracks, root, sample_rate):
                 except AudioError as error:
                     failed[track_id] = (path, str(error))
                     continue
-                writer.write(_example(track_id, audio).SerializeToString())
+                writer.write(_example(track_id, audio).SerializeToString(deterministic=True))
                 exact = audio.astype(np.float64) / 32768
                 written[track_id] = (len(audio), float(exact.sum()), float(exact @ exact))
         size = temporary.stat().st_size

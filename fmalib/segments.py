@@ -181,8 +181,8 @@ def fixed_segments(cache, tracks, length, *, per_track, batch_size, target="labe
     def cut(record):
         track_id, audio = _parse(record)
         starts = _starts(_n_samples(audio), length, per_track)
-        pieces = tf.map_fn(lambda start: _cut(audio, start, length), starts, fn_output_signature=tf.string)
-        return tf.data.Dataset.from_tensor_slices((pieces, tf.repeat(labels.lookup(track_id), per_track)))
+        label = labels.lookup(track_id)
+        return tf.data.Dataset.from_tensor_slices(starts).map(lambda start: (_cut(audio, start, length), label))
 
     records = tf.data.Dataset.from_tensor_slices(_shards(cache, tracks)).flat_map(tf.data.TFRecordDataset)
     segments = records.filter(lambda record: labels.lookup(_parse(record)[0]) >= 0).flat_map(cut)
