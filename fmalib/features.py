@@ -1,5 +1,7 @@
 """Hand-made features of whole tracks: the controls that a learned representation has to beat."""
 
+import warnings
+
 import numpy as np
 
 from fmalib import audio, cache as audio_cache, paths
@@ -28,7 +30,7 @@ def mfcc_statistics(signal, sample_rate):
         mfcc.mean(axis=1), mfcc.std(axis=1), stats.skew(mfcc, axis=1), stats.kurtosis(mfcc, axis=1),
         np.median(mfcc, axis=1), mfcc.min(axis=1), mfcc.max(axis=1),
     ]
-    # Skew and kurtosis of a constant coefficient (near silence) are undefined.
+    # Skew and kurtosis of a constant coefficient (near silence) are undefined, and count as 0.
     return np.nan_to_num(np.concatenate(columns)).astype(np.float32)
 
 
@@ -42,7 +44,9 @@ def mfcc_table(cache, *, progress=True, n_jobs=2):
             return kept["track_id"], kept["features"]
     tracks = bar(audio_cache.read(cache), total=len(cache.tracks), desc="MFCC statistics", unit="track", progress=progress)
     jobs = (joblib.delayed(_one)(track_id, samples, cache.sample_rate) for track_id, samples in tracks)
-    rows = joblib.Parallel(n_jobs=n_jobs, prefer="threads", pre_dispatch="2*n_jobs")(jobs)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Precision loss", category=RuntimeWarning)  # of near silence
+        rows = joblib.Parallel(n_jobs=n_jobs, prefer="threads", pre_dispatch="2*n_jobs")(jobs)
     track_ids, features = np.array([row[0] for row in rows]), np.stack([row[1] for row in rows])
     with paths.atomic(file) as temporary:
         np.savez(temporary, track_id=track_ids, features=features)

@@ -179,9 +179,9 @@ def _stopped_early(losses, patience):
 
 def _content_key(model, settings):
     """Returns a short hash of everything that decides a training's result."""
-    digest = hashlib.sha256()
-    for part in (model.to_json(), json.dumps(model.get_compile_config(), default=str), json.dumps(settings, sort_keys=True)):
-        digest.update(part.encode())
+    architecture = json.loads(model.to_json())
+    del architecture["compile_config"]["optimizer"]["config"]["name"]  # Keras numbers them: adam, adam_1
+    digest = hashlib.sha256(json.dumps([architecture, settings], sort_keys=True).encode())
     for weight in model.get_weights():
         digest.update(np.ascontiguousarray(weight).tobytes())
     return digest.hexdigest()[:10]

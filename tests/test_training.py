@@ -1,0 +1,218 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+from fmalib import cache, datasets, models, segments, training
+
+LENGTH = 2048
+
+
+@pytest.fixture
+def pipeline(genre_folder, tmp_path):
+    """Random crops and fixed segments of the two-genre folder."""
+    data = datasets.load(str(genre_folder))
+    decoded = cache.build(data, 8000, cache_dir=tmp_path / "cache", progress=False)
+    train, validation = (segments.select(data, decoded, split, LENGTH)[0] for split in ("training", "validation"))
+    return segments.Pipeline(decoded, train, validation, LENGTH, target="audio", batch_size=8, crops_per_track=2)
+
+
+def build(latent=4, learning_rate=1e-3):
+    model = models.time_autoencoder(samples=LENGTH, latent=latent)
+    model.compile(keras.optimizers.Adam(learning_rate), "mse")
+    return model
+
+
+def train(pipeline, folder, **options):
+    options = {"epochs": 3, "seed": 0, "progress": False, "runs_dir": folder} | options
+    return training.train_or_load("run", options.pop("build", build), pipeline, **options)
+
+
+def same_weights(one, other):
+    return all(np.array_equal(a, b) for a, b in zip(one.get_weights(), other.get_weights(), strict=True))
+
+
+def losses(run):
+    return run.history[["epoch", "loss", "val_loss"]]
+
+
+def test_a_run_learns_and_says_what_made_it(pipeline, tmp_path):
+    run = train(pipeline, tmp_path / "runs", epochs=5)
+    assert run.history["val_loss"].iloc[-1] < run.history["val_loss"].iloc[0]
+    assert sorted(path.name for path in run.directory.iterdir() if path.name != ".lock") == [
+        "history.csv", "model.keras", "run.json",
+    ]
+    info = json.loads((run.directory / "run.json").read_text())
+    assert info["finished"] and info["settings"]["seed"] == 0 and info["settings"]["epochs"] == 5
+    assert info["settings"]["training"] == segments.fingerprint(pipeline.cache, pipeline.training)
+    assert {"tensorflow", "keras", "numpy", "python", "fmalib"} <= set(info["versions"])
+    assert info["training_seconds"] == pytest.approx(run.seconds) and run.seconds > 0
+    assert info["n_parameters"] == run.model.count_params()
+
+
+def test_the_model_of_the_best_epoch_is_kept(pipeline, tmp_path):
+    run = train(pipeline, tmp_path / "runs", epochs=4, build=lambda: build(learning_rate=0.05))
+    run.model.compile(loss="mse")
+    loss = run.model.evaluate(pipeline.held_out(), verbose=0)
+    assert loss == pytest.approx(run.history["val_loss"].min(), rel=1e-4)
+
+
+def test_the_same_run_is_found_not_trained(pipeline, tmp_path, monkeypatch):
+    first = train(pipeline, tmp_path / "runs")
+    monkeypatch.setattr(keras.Model, "fit", lambda *args, **options: pytest.fail("trained again"))
+    second = train(pipeline, tmp_path / "runs")
+    assert second.loaded and not first.loaded
+    assert second.directory == first.directory and same_weights(first.model, second.model)
+    pd.testing.assert_frame_equal(first.history, second.history)
+
+
+def test_anything_that_changes_the_result_makes_another_run(pipeline, tmp_path):
+    import dataclasses
+
+    relabelled = pipeline.training.assign(label=1 - pipeline.training["label"])
+    runs = [
+        train(pipeline, tmp_path / "runs", epochs=1),
+        train(pipeline, tmp_path / "runs", epochs=2),
+        train(pipeline, tmp_path / "runs", epochs=1, seed=1),
+        train(pipeline, tmp_path / "runs", epochs=1, build=lambda: build(latent=5)),
+        train(pipeline, tmp_path / "runs", epochs=1, build=lambda: build(learning_rate=2e-3)),
+        train(dataclasses.replace(pipeline, batch_size=4), tmp_path / "runs", epochs=1),
+        train(dataclasses.replace(pipeline, training=relabelled), tmp_path / "runs", epochs=1),
+    ]
+    assert len({run.directory for run in runs}) == len(runs)
+
+
+def test_the_same_seed_gives_the_same_weights(pipeline, tmp_path):
+    one, other = train(pipeline, tmp_path / "one"), train(pipeline, tmp_path / "other")
+    assert same_weights(one.model, other.model)
+    pd.testing.assert_frame_equal(losses(one), losses(other))
+
+
+@pytest.mark.parametrize("stop_after", [1, 2, 3])
+def test_an_interrupted_run_ends_as_an_undisturbed_one(pipeline, tmp_path, monkeypatch, stop_after):
+    undisturbed = train(pipeline, tmp_path / "undisturbed", epochs=4)
+
+    class Stop(Exception):
+        pass
+
+    def interrupt(self, epoch, logs=None):
+        if epoch == stop_after:
+            raise Stop
+
+    monkeypatch.setattr(training.Backup, "on_epoch_end", _before(interrupt, training.Backup.on_epoch_end))
+    with pytest.raises(Stop):
+        train(pipeline, tmp_path / "stopped", epochs=4)
+    monkeypatch.undo()
+    resumed = train(pipeline, tmp_path / "stopped", epochs=4)
+    assert not resumed.loaded and same_weights(undisturbed.model, resumed.model)
+    pd.testing.assert_frame_equal(losses(undisturbed), losses(resumed))
+
+
+def _before(first, second):
+    def both(self, epoch, logs=None):
+        first(self, epoch, logs)
+        second(self, epoch, logs)
+
+    return both
+
+
+TRAIN = """
+import sys, time
+import keras
+from fmalib import cache, datasets, models, segments, training
+data = datasets.load(sys.argv[1])
+decoded = cache.build(data, 8000, cache_dir=sys.argv[2], progress=False)
+train, validation = (segments.select(data, decoded, split, 2048)[0] for split in ("training", "validation"))
+pipeline = segments.Pipeline(decoded, train, validation, 2048, target="audio", batch_size=8, crops_per_track=2)
+def build():
+    model = models.time_autoencoder(samples=2048, latent=4)
+    model.compile(keras.optimizers.Adam(1e-3), "mse")
+    return model
+end = training.Backup.on_epoch_end
+def slowly(self, epoch, logs=None):
+    time.sleep(0.3)
+    end(self, epoch, logs)
+training.Backup.on_epoch_end = slowly
+training.train_or_load("run", build, pipeline, epochs=8, seed=0, progress=False, runs_dir=sys.argv[3])
+"""
+
+
+def test_a_killed_run_ends_as_an_undisturbed_one(pipeline, genre_folder, tmp_path):
+    undisturbed = train(pipeline, tmp_path / "undisturbed", epochs=8)
+    folders = [str(genre_folder), str(tmp_path / "cache"), str(tmp_path / "killed")]
+    process = subprocess.Popen([sys.executable, "-c", TRAIN, *folders], stderr=subprocess.DEVNULL)
+    history = tmp_path / "killed" / undisturbed.directory.name / "history.csv"
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and not (history.exists() and history.read_text().count("\n") >= 4):
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait(timeout=60)
+    assert 3 <= history.read_text().count("\n") - 1 < 8
+    assert not (history.parent / "model.keras").exists()
+    resumed = train(pipeline, tmp_path / "killed", epochs=8)
+    assert same_weights(undisturbed.model, resumed.model)
+    pd.testing.assert_frame_equal(losses(undisturbed), losses(resumed))
+
+
+def test_early_stopping_survives_an_interruption(pipeline, tmp_path, monkeypatch):
+    def wild():
+        return build(learning_rate=0.3)
+
+    undisturbed = train(pipeline, tmp_path / "undisturbed", epochs=20, patience=2, build=wild)
+    assert len(undisturbed.history) < 20
+    stop_after = len(undisturbed.history) - 1  # between the last log and its backup
+
+    def interrupt(self, epoch, logs=None):
+        if epoch == stop_after:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(training.Backup, "on_epoch_end", _before(interrupt, training.Backup.on_epoch_end))
+    with pytest.raises(KeyboardInterrupt):
+        train(pipeline, tmp_path / "stopped", epochs=20, patience=2, build=wild)
+    monkeypatch.undo()
+    resumed = train(pipeline, tmp_path / "stopped", epochs=20, patience=2, build=wild)
+    pd.testing.assert_frame_equal(losses(undisturbed), losses(resumed))
+    assert same_weights(undisturbed.model, resumed.model)
+
+
+def test_a_kill_between_the_end_and_the_model_file_trains_no_further(pipeline, tmp_path, monkeypatch):
+    def wild():
+        return build(learning_rate=0.3)
+
+    monkeypatch.setattr(keras.Model, "save", lambda *args, **options: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        train(pipeline, tmp_path / "runs", epochs=20, patience=2, build=wild)
+    monkeypatch.undo()
+    monkeypatch.setattr(keras.Model, "fit", lambda *args, **options: pytest.fail("trained again"))
+    assert len(train(pipeline, tmp_path / "runs", epochs=20, patience=2, build=wild).history) < 20
+
+
+def test_a_loss_that_is_no_number_stops_with_one_clear_error(pipeline, tmp_path):
+    def exploding():
+        model = models.time_autoencoder(samples=LENGTH, latent=4)
+        model.compile(keras.optimizers.SGD(1e30), "mse")
+        return model
+
+    with pytest.raises(FloatingPointError, match="no longer finite in epoch .*lower the learning rate.*Received: run"):
+        train(pipeline, tmp_path / "runs", build=exploding)
+    assert not list((tmp_path / "runs").rglob("model.keras"))
+
+
+@pytest.mark.parametrize("options, message", [({"epochs": 0}, "epochs=0"), ({"epochs": -1}, "epochs=-1"), ({"seed": -1}, "seed=-1")])
+def test_wrong_numbers_are_named(pipeline, tmp_path, options, message):
+    with pytest.raises(ValueError, match=f"Received: {message}"):
+        train(pipeline, tmp_path / "runs", **options)
+
+
+def test_the_staircase_is_the_studys():
+    rate = training.staircase(1e-3, steps_per_epoch=10, factor=0.75, every=5)
+    assert [round(float(rate(epoch * 10)), 9) for epoch in (0, 4, 5, 10)] == [1e-3, 1e-3, 7.5e-4, 5.625e-4]
+    later = training.staircase(1e-3, steps_per_epoch=10, factor=0.75, every=5, first_epoch=20)
+    assert float(later(0)) == pytest.approx(1e-3 * 0.75**4)
