@@ -46,8 +46,8 @@ def waveforms(clips, sample_rate, title):
         axes.set_ylabel(label, rotation=0, ha="right", va="center")
         axes.set_ylim(-1, 1)
         axes.set_yticks([-1, 0, 1])
+        axes.margins(x=0)
     axes.set_xlabel("time / s")
-    axes.margins(x=0)
     figure.suptitle(f"{title} (amplitude, full scale 1)")
     sns.despine(figure)
     return figure

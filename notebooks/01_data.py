@@ -128,7 +128,7 @@ for row in shown.itertuples():
 # %% [markdown]
 # ## How loud, how long
 #
-# Level tells genres apart a little; a classifier may lean on it without hearing any music.
+# Where level or length differ between genres, a classifier may lean on them without hearing any music.
 
 # %%
 table = decoded.tracks.join(data.tracks[["genre", "split"]])
