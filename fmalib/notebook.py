@@ -4,6 +4,7 @@ import ast
 import base64
 import dataclasses
 import io
+import logging
 import math
 import warnings
 from pathlib import Path
@@ -41,6 +42,7 @@ def start(shell):
     setup = Setup(params, out_dir, out_dir / "figures", out_dir / "audio")
     setup.figures.mkdir(parents=True, exist_ok=True)
     warnings.filterwarnings("ignore", message="IProgress not found")  # libraries' widget bars; ours need none
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # else it warns that several models are traced one by one
     versions = training.versions()
     shown = ("fmalib", "python", "tensorflow", "keras", "librosa", "numpy")
     print("; ".join(f"{name} {versions[name]}" for name in shown))

@@ -98,6 +98,7 @@ def test_every_notebook_runs(executed, path):
     assert list((out / "audio").glob("*.wav"))
     cells = nbformat.read(out / path.name, 4).cells
     assert not [output for cell in cells for output in cell.get("outputs", []) if output.get("name") == "stderr"]
+    assert "WARNING" not in text_of(out / path.name)
     assert "nothing else" in cells[-1].outputs[0].text
 
 
