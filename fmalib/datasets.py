@@ -189,6 +189,11 @@ def describe_excluded(excluded):
     return f"{len(excluded)} tracks left out: " + "; ".join(parts)
 
 
+def join_excluded(tables):
+    """Returns several tables of left-out tracks as one."""
+    return _excluded_table([row for table in tables for row in table[["path", "reason"]].itertuples()])
+
+
 def _excluded_table(rows):
     """Returns the table of left-out tracks from (track_id, path, reason) rows."""
     table = pd.DataFrame(rows, columns=["track_id", "path", "reason"])

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from fmalib.cache import Cache
+from fmalib.datasets import join_excluded
 
 SHUFFLE_SEGMENTS = 256  # held as int16: 32 MiB of 65,536-sample segments
 EPOCH_STRIDE = 1_000_003  # keeps the random seeds of different epochs apart
@@ -90,17 +91,10 @@ def select(dataset, cache, split, length):
     tracks[["genre", "artist"]] = wanted.loc[tracks.index, ["genre", "artist"]]
     tracks["label"] = [dataset.genres.index(genre) for genre in tracks["genre"]]
     short = tracks["samples"] < length
-    skipped = pd.concat(
-        [
-            cache.failed[cache.failed.index.isin(wanted.index)],
-            pd.DataFrame(
-                {
-                    "path": wanted.loc[tracks.index[short], "path"],
-                    "reason": f"shorter than a segment of {length / cache.sample_rate:.2f} s",
-                }
-            ),
-        ]
+    too_short = wanted.loc[tracks.index[short], ["path"]].assign(
+        reason=f"shorter than a segment of {length / cache.sample_rate:.2f} s"
     )
+    skipped = join_excluded([cache.failed[cache.failed.index.isin(wanted.index)], too_short])
     tracks = tracks[~short]
     if tracks.empty:
         raise ValueError(

@@ -77,7 +77,7 @@ snippet = models.valid_length(65_536 * sample_rate // 44_100)
 length = models.valid_length(131_072 * sample_rate // 44_100)
 sides = {name: segments.select(data, decoded, name, length) for name in datasets.SPLITS}
 train, validation, test = (tracks for tracks, _ in sides.values())
-skipped = pd.concat([data.excluded, *(left_out for _, left_out in sides.values())])
+skipped = datasets.join_excluded([data.excluded, *(left_out for _, left_out in sides.values())])
 print(f"Tracks: {len(train)} training, {len(validation)} validation, {len(test)} test, {len(skipped)} skipped")
 print(datasets.describe_excluded(skipped)) if len(skipped) else None
 
