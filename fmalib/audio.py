@@ -11,7 +11,7 @@ class AudioError(ValueError):
 
 
 def decode(path, sample_rate, *, expected_seconds=None):
-    """Returns a file's audio, its channels averaged, resampled.
+    """Returns a file's audio, its channels averaged, resampled, as 16-bit samples.
 
     Decoded by libsndfile (MP3 through mpg123) and resampled by soxr in high quality, block by block.
 
@@ -21,16 +21,20 @@ def decode(path, sample_rate, *, expected_seconds=None):
         expected_seconds: duration that the data set promises; None takes the file header's word.
 
     Returns:
-        float32 array of shape `(samples,)`; full scale is 1, decoded MP3 may exceed it slightly.
+        int16 array of shape `(samples,)`, see `to_int16`.
 
     Raises:
-        AudioError: not decodable, empty, truncated to less than 95 % of its promised duration, not finite, or silent.
+        AudioError: not decodable, empty, truncated to less than 95 % of its promised duration (a wav or ogg file promises
+            nothing by itself), not finite, or silent.
+        OSError: the file cannot be opened, which may pass and says nothing about its content.
     """
     import soundfile
     import soxr
 
     if not isinstance(sample_rate, (int, np.integer)) or sample_rate < 1000:
         raise ValueError(f"sample_rate must be an integer of at least 1000 Hz. Received: sample_rate={sample_rate!r}")
+    with open(path, "rb"):  # libsndfile reports a missing file or disk as if the file were no audio
+        pass
     try:
         with soundfile.SoundFile(path) as file:
             resampler = soxr.ResampleStream(file.samplerate, sample_rate, 1, dtype="float32", quality="HQ")
@@ -39,18 +43,18 @@ def decode(path, sample_rate, *, expected_seconds=None):
             while len(block := file.read(BLOCK_SECONDS * file.samplerate, dtype="float32", always_2d=True)):
                 frames += len(block)
                 mono = sum(block.T) / np.float32(block.shape[1])  # four times faster than block.mean(axis=1)
-                parts.append(resampler.resample_chunk(mono))
-            parts.append(resampler.resample_chunk(np.zeros(0, np.float32), last=True))
+                if not np.isfinite(mono).all():
+                    raise AudioError("holds values that are not finite")
+                parts.append(to_int16(resampler.resample_chunk(mono)))
+            parts.append(to_int16(resampler.resample_chunk(np.zeros(0, np.float32), last=True)))
             seconds = frames / file.samplerate
-    except (soundfile.LibsndfileError, OSError) as error:
+    except soundfile.LibsndfileError as error:
         raise AudioError("not readable as audio") from error
     if frames == 0:
         raise AudioError("no audio in the file")
     if seconds < SHORTEST_SHARE * promised:
         raise AudioError(f"truncated: {seconds:.1f} s of {promised:.1f} s decoded")
     audio = np.concatenate(parts)
-    if not np.isfinite(audio).all():
-        raise AudioError("holds values that are not finite")
     if not audio.any():
         raise AudioError("digital silence")
     return audio

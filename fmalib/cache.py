@@ -12,13 +12,14 @@ import hashlib
 import json
 from pathlib import Path
 
+import filelock
 import numpy as np
 import pandas as pd
 
 from fmalib import paths
-from fmalib.audio import AudioError, decode, to_int16
-from fmalib.datasets import SPLITS, describe_excluded
+from fmalib.audio import AudioError, decode
 from fmalib.progress import bar
+from fmalib.tracks import SPLITS, describe_excluded
 
 FORMAT = 1  # part of the key: bump when records or decoding change
 TRACKS_PER_SHARD = 16  # 42 MB of 30-s clips at 44.1 kHz
@@ -49,7 +50,7 @@ class Cache:
         return text if self.failed.empty else f"{text}\n{describe_excluded(self.failed)}"
 
 
-def build(dataset, sample_rate, *, cache_dir=None, n_jobs=2, progress=True):
+def build(dataset, sample_rate, *, cache_dir=None, n_jobs=-1, progress=True):
     """Returns the `Cache` of a data set, decoding what is not there yet.
 
     Shards are written in parallel, each under a temporary name until it is whole, so that a build that was stopped goes on
@@ -59,31 +60,21 @@ def build(dataset, sample_rate, *, cache_dir=None, n_jobs=2, progress=True):
         dataset: a `fmalib.datasets.Dataset`.
         sample_rate: rate to resample to, in Hz.
         cache_dir: parent folder; None means `fmalib.paths.cache_dir()`.
-        n_jobs: threads; the decoders release the interpreter lock.
+        n_jobs: threads, -1 is one per core; the decoders release the interpreter lock.
         progress: whether to show a progress bar while decoding.
 
     Raises:
         ValueError: no track could be decoded, or the rate is not valid.
+        OSError: a file cannot be opened any more, or the disk is full; the next call goes on from there.
     """
-    import joblib
-
     if not isinstance(sample_rate, (int, np.integer)) or sample_rate < 1000:
         raise ValueError(f"sample_rate must be an integer of at least 1000 Hz. Received: sample_rate={sample_rate!r}")
     key = hashlib.sha256(f"{FORMAT}|{dataset.audio_fingerprint}|{sample_rate}".encode()).hexdigest()[:12]
     parent = paths.resolve(cache_dir) if cache_dir else paths.cache_dir()
     directory = parent / "audio" / f"{dataset.name}-{sample_rate}-{key}"
-    plan = _plan(dataset, directory)
-    missing = [name for name in plan if _read_shard(directory, name) is None]
-    if missing:
-        tracks = dataset.tracks.loc[[track_id for name in missing for track_id in plan[name]]]
-        jobs = (
-            joblib.delayed(_write_shard)(directory, name, dataset.tracks.loc[plan[name]], dataset.root, sample_rate)
-            for name in missing
-        )
-        shown = bar(total=len(tracks), desc=f"Decoding to {sample_rate} Hz", unit="track", progress=progress)
-        with shown, paths.quiet_stderr():
-            for done in joblib.Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator_unordered")(jobs):
-                shown.update(done)
+    directory.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(directory / ".lock"):  # two notebooks may start at once
+        plan = _build_missing(dataset, directory, sample_rate, n_jobs, progress)
     rows, failed = [], []
     for name in plan:
         shard = _read_shard(directory, name)
@@ -99,6 +90,25 @@ def build(dataset, sample_rate, *, cache_dir=None, n_jobs=2, progress=True):
     if not rows:
         raise ValueError(f"No track of {dataset.name} could be decoded. {describe_excluded(cache.failed)} Received: {dataset.root}")
     return cache
+
+
+def _build_missing(dataset, directory, sample_rate, n_jobs, progress):
+    """Writes the shards that are not there yet; returns the plan, see `_plan`."""
+    import joblib
+
+    plan = _plan(dataset, directory)
+    missing = [name for name in plan if _read_shard(directory, name) is None]
+    if missing:
+        jobs = (
+            joblib.delayed(_write_shard)(directory, name, dataset.tracks.loc[plan[name]], dataset.root, sample_rate)
+            for name in missing
+        )
+        total = sum(len(plan[name]) for name in missing)
+        shown = bar(total=total, desc=f"Decoding to {sample_rate} Hz", unit="track", progress=progress)
+        with shown, paths.quiet_stderr():
+            for done in joblib.Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator_unordered")(jobs):
+                shown.update(done)
+    return plan
 
 
 def read(cache, track_ids=None):
@@ -148,7 +158,10 @@ def _read_shard(directory, name):
     shard, description = directory / name, (directory / name).with_suffix(".json")
     if not (shard.exists() and description.exists()):
         return None
-    facts = json.loads(description.read_text(encoding="utf-8"))
+    try:
+        facts = json.loads(description.read_text(encoding="utf-8"))
+    except ValueError:  # lost to a power failure
+        return None
     return facts if facts["bytes"] == shard.stat().st_size else None
 
 
@@ -161,16 +174,24 @@ def _write_shard(directory, name, tracks, root, sample_rate):
         with tf.io.TFRecordWriter(str(temporary)) as writer:
             for track_id, path, seconds in zip(tracks.index, tracks["path"], tracks["duration"]):
                 try:
-                    audio = to_int16(decode(root / path, sample_rate, expected_seconds=seconds))
+                    audio = decode(root / path, sample_rate, expected_seconds=seconds)
                 except AudioError as error:
                     failed[track_id] = (path, str(error))
                     continue
                 writer.write(_example(track_id, audio).SerializeToString(deterministic=True))
-                exact = audio.astype(np.float64) / 32768
-                written[track_id] = (len(audio), float(exact.sum()), float(exact @ exact))
+                written[track_id] = (len(audio), *_sums(audio))
         size = temporary.stat().st_size
     paths.write_json((directory / name).with_suffix(".json"), {"bytes": size, "tracks": written, "failed": failed})
     return len(tracks)
+
+
+def _sums(audio, block=1 << 20):
+    """Returns the sum and the sum of squares of int16 audio at full scale 1, a block at a time."""
+    total = total_squares = 0.0
+    for start in range(0, len(audio), block):
+        part = audio[start : start + block].astype(np.float64) / 32768
+        total, total_squares = total + part.sum(), total_squares + part @ part
+    return float(total), float(total_squares)
 
 
 def _example(track_id, audio):

@@ -39,12 +39,15 @@ def accuracy_interval(correct, artists, *, level=0.95, n_resamples=2000, seed=0)
         artists: who made each, shape `(tracks,)`.
 
     Returns:
-        Percentiles of the accuracy over resampled sets of artists (Efron 1979, clusters as units).
+        Percentiles of the accuracy over resampled sets of artists (Efron 1979, clusters as units); (0, 1) for a single
+        artist, who says nothing about others.
     """
     per_artist = pd.DataFrame({"correct": np.asarray(correct, float), "artist": np.asarray(artists)}).groupby("artist")["correct"]
     hits, counts = per_artist.sum().to_numpy(), per_artist.count().to_numpy()
     if not len(counts):
         raise ValueError("There is nothing to measure. Received: 0 tracks")
+    if len(counts) == 1:
+        return 0.0, 1.0
     drawn = np.random.default_rng(seed).integers(len(counts), size=(n_resamples, len(counts)))
     accuracies = hits[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
     low, high = np.quantile(accuracies, [(1 - level) / 2, (1 + level) / 2])

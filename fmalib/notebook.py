@@ -3,6 +3,7 @@
 import ast
 import base64
 import dataclasses
+import html
 import io
 import logging
 import math
@@ -39,8 +40,11 @@ def start(shell):
     params = check_parameters(shell.user_ns)
     training.set_seed(params["seed"])
     out_dir = paths.resolve(params["out_dir"])
+    if out_dir.exists() and not out_dir.is_dir():
+        raise ValueError(f"out_dir must be a folder. Received: out_dir={params['out_dir']!r}")
     setup = Setup(params, out_dir, out_dir / "figures", out_dir / "audio")
     setup.figures.mkdir(parents=True, exist_ok=True)
+    warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # names in scripts that matplotlib cannot draw
     warnings.filterwarnings("ignore", message="IProgress not found")  # libraries' widget bars; ours need none
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # else it warns that several models are traced one by one
     versions = training.versions()
@@ -113,7 +117,7 @@ def player(signal, sample_rate, label, path):
     Args:
         signal: float array of shape `(samples,)` at full scale 1.
         sample_rate: Hz.
-        label: shown above.
+        label: shown above, as plain text.
         path: of the wav file.
     """
     import soundfile
@@ -126,7 +130,7 @@ def player(signal, sample_rate, label, path):
     packed = io.BytesIO()
     soundfile.write(packed, signal, sample_rate, format="FLAC", subtype="PCM_16")
     data = base64.b64encode(packed.getvalue()).decode()
-    return HTML(f'<div>{label}</div><audio controls preload="none" src="data:audio/flac;base64,{data}"></audio>')
+    return HTML(f'<div>{html.escape(label)}</div><audio controls preload="none" src="data:audio/flac;base64,{data}"></audio>')
 
 
 def write_metrics(setup, metrics):
@@ -137,7 +141,7 @@ def write_metrics(setup, metrics):
 
 
 def _plain(value):
-    """Returns numpy numbers, tuples and paths as what JSON has."""
+    """Returns numpy numbers and tuples as what JSON has."""
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, np.ndarray)):

@@ -6,6 +6,7 @@ import seaborn as sns
 
 SPECTROGRAM_DB = 80  # shown below the loudest bin
 DPI = 110
+plt.rcParams["text.parse_math"] = False  # genres and titles may hold a dollar sign
 
 
 def save(figure, path, note=""):
@@ -19,7 +20,7 @@ def save(figure, path, note=""):
 
 def split_counts(dataset):
     """Returns a bar chart: tracks of each genre in each split."""
-    from fmalib.datasets import SPLITS
+    from fmalib.tracks import SPLITS
 
     figure, axes = plt.subplots(figsize=(8, 0.45 * len(dataset.genres) + 1.2), layout="constrained")
     order = [split for split in SPLITS if (dataset.tracks["split"] == split).any()]
@@ -131,7 +132,7 @@ def accuracies(systems, chance, title):
 
     Args:
         systems: dict from name to (accuracy, low, high).
-        chance: accuracy of guessing.
+        chance: accuracy of always naming the most frequent genre.
     """
     figure, axes = plt.subplots(figsize=(8, 0.5 * len(systems) + 1.2), layout="constrained")
     names = list(systems)
@@ -140,7 +141,7 @@ def accuracies(systems, chance, title):
     axes.barh(names, middle, xerr=[np.maximum(0, middle - low), np.maximum(0, high - middle)], color=colours, capsize=4)
     for row, (value, upper) in enumerate(zip(middle, high)):
         axes.text(max(value, upper) + 0.015, row, f"{value:.0%}", va="center")
-    axes.axvline(chance, color="0.3", linestyle=":", label=f"chance {chance:.1%}")
+    axes.axvline(chance, color="0.3", linestyle=":", label=f"most frequent genre {chance:.1%}")
     axes.invert_yaxis()
     axes.set(title=title, xlabel="accuracy by track, with 95 % interval over artists", xlim=(0, 1.1))
     axes.set_xticks(np.arange(0, 1.01, 0.2))

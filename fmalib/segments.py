@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from fmalib.cache import Cache
-from fmalib.datasets import join_excluded
+from fmalib.tracks import describe_excluded, join_excluded
 
 SHUFFLE_SEGMENTS = 256  # held as int16: 32 MiB of 65,536-sample segments
 EPOCH_STRIDE = 1_000_003  # keeps the random seeds of different epochs apart
@@ -39,6 +39,10 @@ class Pipeline:
     batch_size: int = 32
     crops_per_track: int = 1
 
+    def __post_init__(self):
+        for name in ("length", "batch_size", "crops_per_track"):
+            _check_positive(name, getattr(self, name))
+
     @property
     def steps_per_epoch(self):
         """Batches in an epoch of training."""
@@ -62,8 +66,8 @@ class Pipeline:
         """Returns plain values that tell this pipeline from any other; they become part of a run's name."""
         return {
             "training": fingerprint(self.cache, self.training), "validation": fingerprint(self.cache, self.validation),
-            "sample_rate_hz": self.cache.sample_rate, "segment_samples": self.length, "target": self.target,
-            "batch_size": self.batch_size, "crops_per_track": self.crops_per_track,
+            "sample_rate_hz": self.cache.sample_rate, "segment_samples": int(self.length), "target": self.target,
+            "batch_size": int(self.batch_size), "crops_per_track": int(self.crops_per_track),
         }
 
 
@@ -84,8 +88,7 @@ def select(dataset, cache, split, length):
     Raises:
         ValueError: no track is left, or `length` is not a positive integer.
     """
-    if not isinstance(length, (int, np.integer)) or length < 1:
-        raise ValueError(f"length must be a positive number of samples. Received: length={length!r}")
+    _check_positive("length", length)
     wanted = dataset.tracks[dataset.tracks["split"] == split]
     tracks = cache.tracks.loc[cache.tracks.index.isin(wanted.index), ["shard", "samples"]].copy()
     tracks[["genre", "artist"]] = wanted.loc[tracks.index, ["genre", "artist"]]
@@ -96,10 +99,15 @@ def select(dataset, cache, split, length):
     )
     skipped = join_excluded([cache.failed[cache.failed.index.isin(wanted.index)], too_short])
     tracks = tracks[~short]
+    if wanted.empty:
+        raise ValueError(
+            f"The {split} split of {dataset.name} has no track: each genre needs three artists or more, so that none stands on "
+            f"two sides. Add artists, or ask for split='random70'. Received: {dataset.tracks['artist'].nunique()} artists"
+        )
     if tracks.empty:
         raise ValueError(
-            f"The {split} split of {dataset.name} has no track with a segment of {length / cache.sample_rate:.2f} s: add "
-            f"music or take a shorter segment. Received: {len(wanted)} tracks, {len(skipped)} skipped, length={length}"
+            f"The {split} split of {dataset.name} has no track with a segment of {length / cache.sample_rate:.2f} s. "
+            f"{describe_excluded(skipped)} Received: {len(wanted)} tracks, length={length}"
         )
     return tracks, skipped
 
@@ -170,6 +178,7 @@ def fixed_segments(cache, tracks, length, *, per_track, batch_size, target="labe
     """
     import tensorflow as tf
 
+    _check_positive("per_track", per_track)
     labels = _label_table(tracks)
 
     def cut(record):
@@ -188,6 +197,7 @@ def fixed_segments(cache, tracks, length, *, per_track, batch_size, target="labe
 
 def segment_table(tracks, length, per_track):
     """Returns one row for each segment of `fixed_segments`, in its order: `track_id`, `label`, `artist`, `start` (samples)."""
+    _check_positive("per_track", per_track)
     rows = [
         (track_id, label, artist, int(start))
         for track_id, label, artist, samples in tracks[["label", "artist", "samples"]].itertuples()
@@ -200,6 +210,11 @@ def fingerprint(cache, tracks):
     """Returns a hash of which audio with which labels these tracks give; part of what identifies a training run."""
     rows = "".join(f"{track_id}:{label}\n" for track_id, label in tracks["label"].items())
     return hashlib.sha256(f"{cache.key}\n{rows}".encode()).hexdigest()[:12]
+
+
+def _check_positive(name, value):
+    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{name} must be a positive integer. Received: {name}={value!r}")
 
 
 def _shards(cache, tracks):

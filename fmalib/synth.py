@@ -20,7 +20,7 @@ import scipy.fft
 import scipy.signal
 
 from fmalib import paths
-from fmalib.progress import bar
+from fmalib.progress import bar as progress_bar
 from fmalib.recipes import BASS_LINES, CHORD_STYLES, DRUMS, PROGRESSIONS, RECIPES, SCALES, TIMBRES, Recipe
 
 GENRES = ("Electronic", "Experimental", "Folk", "Hip-Hop", "Instrumental", "International", "Pop", "Rock")
@@ -472,7 +472,7 @@ def make_corpus(directory, *, tracks_per_genre=40, seconds=10.0, seed=0, n_jobs=
     # The parameters go first, so that even an interrupted run is never continued with others.
     paths.write_json(note, parameters)
     made = joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered")(joblib.delayed(_make_track)(*job) for job in jobs)
-    for _ in bar(made, total=len(jobs), desc="Synthesising music", unit="track", progress=progress):
+    for _ in progress_bar(made, total=len(jobs), desc="Synthesising music", unit="track", progress=progress):
         pass
     ids = list(GENRE_IDS.values())
     genres = pd.DataFrame({"#tracks": tracks_per_genre, "parent": 0, "title": GENRES, "top_level": ids}, index=ids)

@@ -26,6 +26,7 @@ import fmalib
 from fmalib import paths
 from fmalib.progress import bar
 
+MAX_EPOCHS = 200  # for which a learning-rate schedule is laid out
 PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "librosa", "soundfile", "soxr", "scikit-learn", "pandas")
 
 
@@ -62,8 +63,8 @@ def set_seed(seed):
     """Seeds Python, numpy and TensorFlow, and asks TensorFlow for deterministic kernels."""
     import tensorflow as tf
 
-    if not isinstance(seed, (int, np.integer)) or seed < 0:
-        raise ValueError(f"seed must be an integer from 0 up. Received: seed={seed!r}")
+    if not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**31:
+        raise ValueError(f"seed must be an integer from 0 to 2**31 - 1. Received: seed={seed!r}")
     keras.utils.set_random_seed(int(seed))
     tf.config.experimental.enable_op_determinism()
 
@@ -72,10 +73,12 @@ def staircase(initial, *, steps_per_epoch, factor=0.75, every=5, first_epoch=0):
     """Returns a learning-rate schedule: `initial`, times `factor` every `every` epochs, as in the original study.
 
     Args:
-        first_epoch: epochs that an earlier phase of the training has had.
+        first_epoch: epochs that an earlier phase of the training has had. The rate stays after 200 more.
     """
-    return keras.optimizers.schedules.ExponentialDecay(
-        initial * factor ** (first_epoch // every), every * steps_per_epoch, factor, staircase=True
+    later = [epoch for epoch in range(first_epoch + 1, first_epoch + MAX_EPOCHS) if epoch % every == 0]
+    return keras.optimizers.schedules.PiecewiseConstantDecay(
+        [(epoch - first_epoch) * steps_per_epoch - 1 for epoch in later],
+        [initial * factor ** (epoch // every) for epoch in (first_epoch, *later)],
     )
 
 
@@ -103,14 +106,16 @@ def train_or_load(name, build, pipeline, *, epochs, seed, patience=10, runs_dir=
         raise ValueError(f"epochs must be a positive integer. Received: epochs={epochs!r}")
     set_seed(seed)
     model = build()
-    settings = {**pipeline.content(), "epochs": epochs, "patience": patience, "seed": seed}
+    settings = {**pipeline.content(), "epochs": int(epochs), "patience": patience, "seed": int(seed)}
     key = _content_key(model, settings)
     directory = (paths.resolve(runs_dir) if runs_dir else paths.runs_dir()) / f"{name}-{key}"
     directory.mkdir(parents=True, exist_ok=True)
     # Two sweeps may want the same autoencoder at the same time: the second waits, then finds it.
     with filelock.FileLock(directory / ".lock"):
         info = _read_json(directory / "run.json")
-        loaded = bool(info and info["finished"] and (directory / "model.keras").exists())
+        loaded = bool(info and info["finished"]) and all(
+            (directory / file).exists() for file in ("model.keras", "history.csv")
+        )
         if not loaded:
             paths.write_json(directory / "run.json", _describe(name, settings, model, finished=False))
             started = time.perf_counter()
@@ -206,10 +211,13 @@ def versions():
 
 
 def _git_commit():
-    """Returns the checkout's commit, with `+` if files differ from it; None outside a checkout."""
+    """Returns fmalib's commit, with `+` if files differ from it; None where it is not a checkout."""
+    checkout = Path(fmalib.__file__).resolve().parent.parent
+    if not (checkout / ".git").exists():
+        return None
     try:
         done = subprocess.run(
-            ["git", "describe", "--always", "--dirty=+", "--abbrev=10"], cwd=paths.project_root(), capture_output=True,
+            ["git", "describe", "--always", "--dirty=+", "--abbrev=10"], cwd=checkout, capture_output=True,
             text=True, timeout=10,
         )
     except (OSError, subprocess.TimeoutExpired):
@@ -218,7 +226,10 @@ def _git_commit():
 
 
 def _read_json(path):
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):  # a power failure may leave an empty file
+        return None
 
 
 class Clock(keras.callbacks.Callback):

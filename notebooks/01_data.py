@@ -29,17 +29,17 @@ if "google.colab" in sys.modules:
 
 # %% tags=["parameters"]
 dataset = "synth"  # synth, fma_small, fma_medium, fma_large, fma_full, or a folder with one subfolder per genre
-data_dir = ""  # folder that holds fma_metadata and fma_small; empty for synth
+data_dir = ""  # folder that holds fma_metadata and fma_small; a folder of genres is looked up in it too
 out_dir = "outputs/01_data"  # where metrics.json, figures and audio go
 seed = 0  # decides which clips are shown
 quick = False  # ten tracks a genre, to see that everything runs
 split = "official"  # official, or random70 as in the original study, which leaks artists
-tracks_per_genre = 0  # at most this many tracks a genre; 0 takes all, or makes 40 for synth
+tracks_per_genre = 0  # at most this many tracks a genre, three or more; 0 takes all, or makes 40 for synth
 sample_rate = 44100  # Hz
 
 # %%
 from fmalib import notebook  # comes first: it imports TensorFlow without its start-up messages
-from fmalib import audio, cache, datasets, plots
+from fmalib import audio, cache, datasets, plots, tracks
 
 import numpy as np
 import pandas as pd
@@ -85,7 +85,7 @@ sides = data.tracks.groupby("split").agg(
     tracks=("path", "size"), artists=("artist", "nunique"), genres=("genre", "nunique"), hours=("duration", "sum")
 )
 sides["hours"] = (sides["hours"] / 3600).round(2)
-sides.reindex([name for name in datasets.SPLITS if name in sides.index])
+sides.reindex([name for name in tracks.SPLITS if name in sides.index])
 
 # %%
 on_two_sides = int((data.tracks.groupby("artist")["split"].nunique() > 1).sum())
@@ -103,10 +103,11 @@ print(decoded)
 # %% [markdown]
 # ## One track of each genre
 #
-# Taken from the training split: the test split stays closed.
+# The first ten seconds of a track from the training split: the test split stays closed.
 
 # %%
-training = data.tracks[data.tracks.index.isin(decoded.tracks.index) & (data.tracks["split"] == "training")]
+long_enough = decoded.tracks.index[decoded.tracks["samples"] >= sample_rate]
+training = data.tracks[data.tracks.index.isin(long_enough) & (data.tracks["split"] == "training")]
 shown = training.groupby("genre").sample(1, random_state=seed)
 sounds = {track_id: audio.to_float(samples) for track_id, samples in cache.read(decoded, shown.index)}
 clips = {row.genre: sounds[row.Index][: 10 * sample_rate] for row in shown.itertuples()}
@@ -121,7 +122,7 @@ plots.save(figure, setup.figures / "spectrograms.png")
 
 # %%
 for row in shown.itertuples():
-    label = f"<b>{row.genre}</b>: {row.artist}, <i>{row.title}</i>"
+    label = f"{row.genre}: {row.artist}, {row.title}"
     file = setup.audio / f"{row.genre.replace(' ', '_').replace('/', '-')}.wav"
     display(notebook.player(clips[row.genre], sample_rate, label, file))
 
@@ -145,7 +146,7 @@ metrics = {
     "n_tracks": len(decoded.tracks), "n_artists": data.tracks["artist"].nunique(),
     "n_excluded": len(data.excluded), "n_undecodable": len(decoded.failed), "n_artists_on_two_sides": on_two_sides,
     "hours": table["duration / s"].sum() / 3600, "sample_rate_hz": sample_rate, "note": data.caveat,
-} | {f"n_{name}_tracks": int((table["split"] == name).sum()) for name in datasets.SPLITS}
+} | {f"n_{name}_tracks": int((table["split"] == name).sum()) for name in tracks.SPLITS}
 notebook.write_metrics(setup, metrics)
 pd.Series(metrics, name="value").drop("fingerprint").to_frame()
 

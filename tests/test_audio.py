@@ -15,7 +15,7 @@ def write(path, signal, sample_rate=44_100, **options):
 def test_decodes_every_format(tmp_path, name):
     signal = tone(440, seconds=2, sample_rate=44_100)
     decoded = audio.decode(write(tmp_path / name, signal), 44_100)
-    assert decoded.dtype == np.float32 and decoded.ndim == 1
+    assert decoded.dtype == np.int16 and decoded.ndim == 1
     assert abs(len(decoded) - len(signal)) <= 1152  # one MP3 frame
     assert np.corrcoef(decoded[:80_000], signal[:80_000])[0, 1] > 0.95
 
@@ -23,7 +23,7 @@ def test_decodes_every_format(tmp_path, name):
 def test_averages_channels(tmp_path):
     left, right = tone(200, 1, seed=1), tone(300, 1, seed=2)
     path = write(tmp_path / "a.wav", np.stack([left, right], axis=1), 8000, subtype="FLOAT")
-    np.testing.assert_allclose(audio.decode(path, 8000), (left + right) / 2, atol=1e-7)
+    np.testing.assert_array_equal(audio.decode(path, 8000), audio.to_int16((left + right) / 2))
 
 
 @pytest.mark.parametrize("blocks", [30, 1])
@@ -35,7 +35,7 @@ def test_resamples_in_blocks_as_in_one_piece(tmp_path, monkeypatch, blocks):
     decoded = audio.decode(write(tmp_path / "a.wav", signal, subtype="FLOAT"), 8000)
     whole = soxr.resample(signal, 44_100, 8000, quality="HQ")
     assert len(decoded) == len(whole)
-    np.testing.assert_allclose(decoded, whole, atol=1e-5)
+    np.testing.assert_allclose(decoded, audio.to_int16(whole), atol=1)
 
 
 def test_int16_there_and_back():
@@ -74,13 +74,15 @@ def test_truncation_says_how_much_is_left(tmp_path):
 
 
 def test_missing_file(tmp_path):
-    with pytest.raises(audio.AudioError, match="not readable"):
+    with pytest.raises(FileNotFoundError):  # not an AudioError: the disk may come back
         audio.decode(tmp_path / "nowhere.mp3", 44_100)
 
 
 def test_silence_and_nan_are_refused(tmp_path):
     with pytest.raises(audio.AudioError, match="silence"):
         audio.decode(write(tmp_path / "a.wav", np.zeros(8000), 8000), 8000)
+    with pytest.raises(audio.AudioError, match="silence"):
+        audio.decode(write(tmp_path / "c.wav", np.full(8000, 1e-6), 8000, subtype="FLOAT"), 8000)
     bad = np.full(8000, np.nan, np.float32)
     with pytest.raises(audio.AudioError, match="not finite"):
         audio.decode(write(tmp_path / "b.wav", bad, 8000, subtype="FLOAT"), 8000)

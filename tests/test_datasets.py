@@ -6,17 +6,18 @@ import pytest
 import soundfile
 from conftest import tone
 
-from fmalib import datasets
+from fmalib import datasets, tracks
+from fmalib import fma as fma_module
 
 
 def sides(data, column="artist"):
     """Returns {split: set of what stands there}."""
-    return {split: set(data.tracks.loc[data.tracks["split"] == split, column]) for split in datasets.SPLITS}
+    return {split: set(data.tracks.loc[data.tracks["split"] == split, column]) for split in tracks.SPLITS}
 
 
 def write_fma(root, rows, drop=()):
     """Writes an FMA of tiny MP3s; rows are (id, genre, artist id, split), file contents None means no file."""
-    columns = pd.MultiIndex.from_tuples([column for column in datasets.FMA_COLUMNS if column not in drop])
+    columns = pd.MultiIndex.from_tuples([column for column in fma_module.COLUMNS if column not in drop])
     records = []
     for track_id, genre, artist, split in rows:
         record = {
@@ -161,6 +162,89 @@ def test_artists_from_folders_and_unknown_ones(tmp_path):
     assert "Artists of 1 of 13 tracks are unknown" in datasets.load(str(tmp_path)).caveat
 
 
+def make_folder(root, artists):
+    """Writes a folder of genres from {genre: {artist: number of tracks}}, each in an album's folder."""
+    for genre, counts in artists.items():
+        for artist, count in counts.items():
+            for number in range(count):
+                path = root / genre / artist / f"album {number % 2}" / f"{number}.wav"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                soundfile.write(path, tone(300, 0.1), 8000)
+    return root
+
+
+def test_the_artist_is_the_folder_below_the_genre_whatever_lies_below(tmp_path):
+    artists = {genre: {f"{genre}{number}": 4 for number in range(5)} for genre in "AB"}
+    data = datasets.load(str(make_folder(tmp_path, artists)))
+    assert data.tracks["artist"].nunique() == 10
+    assert not sides(data)["training"] & sides(data)["test"]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_one_prolific_artist_does_not_fill_the_test_set(tmp_path, seed):
+    data = datasets.load(str(make_folder(tmp_path, {"A": {"big": 40, "x": 2, "y": 2, "z": 2}})), seed=seed)
+    counts = data.tracks["split"].value_counts()
+    assert counts["training"] >= 40 and counts["test"] >= 2 and counts["validation"] >= 2
+
+
+def test_genres_that_a_split_lacks_are_named(tmp_path):
+    artists = {"A": {"a": 2, "b": 2, "c": 2}, "B": {"d": 2}}
+    data = datasets.load(str(make_folder(tmp_path, artists)))
+    assert "No validation track of B." in data.caveat and "No test track of B." in data.caveat
+
+
+def test_unknown_artists_are_no_artists(tmp_path):
+    for number in range(60):
+        path = tmp_path / "A" / f"{number}.wav"
+        path.parent.mkdir(exist_ok=True)
+        soundfile.write(path, tone(300, 0.1), 8000)
+    data = datasets.load(str(tmp_path))
+    assert "0 artists carry no accuracy claim" in data.caveat and "60 of 60 tracks are unknown" in data.caveat
+
+
+def test_links_capitals_and_odd_names(tmp_path):
+    import os
+
+    root = make_folder(tmp_path / "music", {"Bob $x_{ $ & Söhne": {"a b": 1, "b": 1, "c": 1}})
+    make_folder(tmp_path / "elsewhere", {"Linked": {"d": 1, "e": 1, "f": 1}})
+    (root / "Linked").symlink_to(tmp_path / "elsewhere" / "Linked", target_is_directory=True)
+    (root / "Linked" / "loop").symlink_to(root, target_is_directory=True)
+    soundfile.write(root / "Linked" / "LOUD.WAV", tone(300, 0.1), 8000)
+    soundfile.write(root / "loose.wav", tone(300, 0.1), 8000)
+    with open(os.fsencode(root / "Linked") + b"/caf\xe9.wav", "wb") as file:
+        file.write((root / "loose.wav").read_bytes())
+    data = datasets.load(str(root))
+    assert data.genres == ("Bob $x_{ $ & Söhne", "Linked") and len(data.tracks) == 7
+    assert sorted(data.excluded["reason"]) == ["file name is not UTF-8", "in no genre's subfolder"]
+
+
+def test_an_fma_download_is_no_folder_of_genres(fma):
+    for wrong in (fma, fma / "fma_small"):
+        with pytest.raises(ValueError, match="is an FMA download: use dataset='fma_small', data_dir="):
+            datasets.load(str(wrong))
+    with pytest.raises(FileNotFoundError, match="data_dir must be the folder above"):
+        datasets.load("fma_small", fma / "fma_small")
+
+
+@pytest.mark.parametrize(
+    "old, new", [("1002,", "2,"), ("1002,", "x,"), (",100,", ",1:40,"), ("Title 1003", '"Title 1003')]
+)
+def test_a_damaged_table_names_the_file_and_the_remedy(fma, old, new):
+    table = fma / "fma_metadata" / "tracks.csv"
+    table.write_text(table.read_text().replace(old, new))
+    with pytest.raises(ValueError, match=r"tracks\.csv cannot be read; take tracks\.csv from fma_metadata\.zip"):
+        datasets.load("fma_small", fma)
+
+
+def test_a_folder_in_the_place_of_a_clip_is_a_missing_file(fma):
+    clip = fma / "fma_small" / "000" / "000003.mp3"
+    clip.unlink()
+    clip.mkdir()
+    (fma / "fma_small" / "001" / "001003.mp3").unlink()
+    (fma / "fma_small" / "001" / "001003.mp3").symlink_to(fma / "nowhere.mp3")
+    assert datasets.load("fma_small", fma).excluded["reason"].to_dict() == {3: "file missing", 1003: "file missing"}
+
+
 def test_an_artist_of_two_genres_stays_on_one_side(tmp_path):
     for genre in ("A", "B"):
         for artist in range(8):
@@ -205,6 +289,8 @@ def test_random70_is_the_studys_split(genre_folder):
 
 def test_genres_can_be_chosen(fma):
     assert datasets.load("fma_small", fma, genres=["Rock"]).genres == ("Rock",)
+    with pytest.raises(ValueError, match="genres must be a list of names. Received: genres='Rock'"):
+        datasets.load("fma_small", fma, genres="Rock")
     with pytest.raises(ValueError, match=r"genres must be some of Hip-Hop, Rock. Received: genres=\['Polka'\]"):
         datasets.load("fma_small", fma, genres=["Polka"])
 
@@ -215,7 +301,7 @@ def test_tracks_per_genre_limits_each_split_in_proportion(genre_folder):
     assert all(sides(data, "genre").values())
 
 
-@pytest.mark.parametrize("options", [{"split": "other"}, {"tracks_per_genre": 0}, {"tracks_per_genre": 1.5}])
+@pytest.mark.parametrize("options", [{"split": "other"}, {"tracks_per_genre": 2}, {"tracks_per_genre": 1.5}, {"seed": -1}])
 def test_wrong_options_are_named(options):
     with pytest.raises(ValueError, match="Received: " + next(iter(options))):
         datasets.load("synth", **options)

@@ -57,6 +57,7 @@ def test_tracks_of_one_artist_widen_the_interval():
 
 def test_the_interval_repeats_and_refuses_nothing():
     correct, artists = np.arange(30) % 3 == 0, np.arange(30) // 2
+    assert evaluation.accuracy_interval([True, True], ["only", "only"]) == (0.0, 1.0)
     assert evaluation.accuracy_interval(correct, artists) == evaluation.accuracy_interval(correct, artists)
     with pytest.raises(ValueError, match="Received: 0 tracks"):
         evaluation.accuracy_interval([], [])

@@ -46,8 +46,8 @@ def test_the_parameters_cell_must_have_run():
 
 def test_the_player_embeds_the_sound_and_keeps_a_wav(tmp_path):
     signal = tone(440, 1)
-    shown = notebook.player(2 * signal, 8000, "A <b>tone</b>", tmp_path / "audio" / "tone.wav")
-    assert "A <b>tone</b>" in shown.data and "data:audio/flac;base64," in shown.data
+    shown = notebook.player(2 * signal, 8000, "A <script>", tmp_path / "audio" / "tone.wav")
+    assert "A &lt;script&gt;" in shown.data and "data:audio/flac;base64," in shown.data
     kept, rate = soundfile.read(tmp_path / "audio" / "tone.wav")
     assert rate == 8000 and np.abs(kept).max() <= 1 and len(kept) == len(signal)
 

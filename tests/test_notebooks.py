@@ -129,6 +129,7 @@ def test_a_second_run_repeats_the_metrics_and_trains_nothing(executed, tmp_path)
     [
         (["-p", "latnt", "64"], "No such parameter"),
         (["-p", "latent", "0", *SMALL], "Received: latent=0"),
+        (["-p", "segments_per_track", "0"], "Received: segments_per_track=0"),
         (["-p", "dataset", "fma_small", "-p", "data_dir", "nowhere"], "nowhere does not exist"),
     ],
 )

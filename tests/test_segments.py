@@ -48,12 +48,33 @@ def test_select_counts_and_names_what_is_too_short(prepared):
 
 def test_select_fails_where_nothing_is_left(prepared):
     data, built = prepared
-    with pytest.raises(ValueError, match="The validation split of music has no track.*Received: 0 tracks"):
+    with pytest.raises(ValueError, match="The validation split of music has no track: each genre needs three artists.*Received: 1. artists"):
         segments.select(data, built, "validation", LENGTH)
     with pytest.raises(ValueError, match="no track with a segment of 10.00 s"):
         segments.select(data, built, "training", 80_000)
     with pytest.raises(ValueError, match="length=0"):
         segments.select(data, built, "training", 0)
+
+
+@pytest.mark.parametrize("value", [0, -1, 1.5])
+def test_counts_must_be_positive(prepared, value):
+    data, built = prepared
+    tracks, _ = segments.select(data, built, "training", LENGTH)
+    with pytest.raises(ValueError, match=f"per_track must be a positive integer. Received: per_track={value}"):
+        segments.fixed_segments(built, tracks, LENGTH, per_track=value, batch_size=8)
+    with pytest.raises(ValueError, match=f"Received: per_track={value}"):
+        segments.segment_table(tracks, LENGTH, value)
+    for name in ("batch_size", "crops_per_track", "length"):
+        with pytest.raises(ValueError, match=f"Received: {name}={value}"):
+            segments.Pipeline(built, tracks, tracks, **({"length": LENGTH} | {name: value}))
+
+
+def test_a_track_as_long_as_a_segment_gives_that_segment(prepared):
+    data, built = prepared
+    tracks, _ = segments.select(data, built, "training", 24_000)
+    batches = take(segments.random_crops(built, tracks, 24_000, batch_size=20, seed=0), 1)
+    assert batches[0][0].shape == (20, 24_000)
+    assert set(segments.segment_table(tracks, 24_000, 3)["start"]) == {0}
 
 
 def test_an_epoch_takes_every_track_once_at_random_places(prepared):

@@ -227,5 +227,8 @@ def test_wrong_numbers_are_named(pipeline, tmp_path, options, message):
 def test_the_staircase_is_the_studys():
     rate = training.staircase(1e-3, steps_per_epoch=10, factor=0.75, every=5)
     assert [round(float(rate(epoch * 10)), 9) for epoch in (0, 4, 5, 10)] == [1e-3, 1e-3, 7.5e-4, 5.625e-4]
-    later = training.staircase(1e-3, steps_per_epoch=10, factor=0.75, every=5, first_epoch=20)
-    assert float(later(0)) == pytest.approx(1e-3 * 0.75**4)
+    assert float(rate(49)) == pytest.approx(1e-3)
+    for first_epoch in (7, 20):
+        later = training.staircase(1e-3, steps_per_epoch=10, factor=0.75, every=5, first_epoch=first_epoch)
+        for epoch in range(30):
+            assert float(later(epoch * 10)) == pytest.approx(float(rate((first_epoch + epoch) * 10)), rel=1e-5)

@@ -1,0 +1,158 @@
+"""The Free Music Archive in its own layout: facts of the data set, and reading its table.
+
+M. Defferrard, K. Benzi, P. Vandergheynst, X. Bresson, "FMA: A Dataset for Music Analysis", ISMIR 2017. Metadata CC BY 4.0;
+every track has its artist's own licence.
+"""
+
+import itertools
+import os
+
+import pandas as pd
+
+from fmalib import paths
+from fmalib.tracks import SPLITS, UNKNOWN_ARTIST, describe_excluded, excluded_table
+
+URL = "https://os.unil.cloud.switch.ch/fma/"
+METADATA = ("fma_metadata.zip", "f0df49ffe5f2a6008d7dc83c6915b31835dfe733", "342 MiB")
+ARCHIVES = {  # name: (archive, SHA-1, size)
+    "fma_small": ("fma_small.zip", "ade154f733639d52e35e32f5593efe5be76c6d70", "7.2 GiB"),
+    "fma_medium": ("fma_medium.zip", "c67b69ea232021025fca9231fc1c7c1a063ab50b", "22 GiB"),
+    "fma_large": ("fma_large.zip", "497109f4dd721066b5ce5e5f250ec604dc78939e", "93 GiB"),
+    "fma_full": ("fma_full.zip", "0f0ace23fbe9ba30ecb7e95f763e435ea802b8ab", "879 GiB"),
+}
+GENRES = (
+    "Blues", "Classical", "Country", "Easy Listening", "Electronic", "Experimental", "Folk", "Hip-Hop",
+    "Instrumental", "International", "Jazz", "Old-Time / Historic", "Pop", "Rock", "Soul-RnB", "Spoken",
+)
+CLIP_SECONDS = 30.0
+BAD_CLIPS = {
+    98565: "known bad clip: 1.6 s long",
+    98567: "known bad clip: 0.5 s long",
+    98569: "known bad clip: 1.5 s long",
+    99134: "known bad clip: no audio",
+    108925: "known bad clip: no audio",
+    133297: "known bad clip: no audio",
+}
+COLUMNS = (
+    ("set", "split"), ("set", "subset"), ("track", "genre_top"), ("track", "duration"), ("track", "title"),
+    ("artist", "id"), ("artist", "name"), ("album", "id"), ("album", "title"),
+)
+
+
+def find_root(dataset, data_dir):
+    """Returns the checked `data_dir` of an FMA subset."""
+    archive, sha1, size = ARCHIVES[dataset]
+    remedy = (
+        f"It must hold fma_metadata/tracks.csv and {dataset}/000/000002.mp3: unpack {METADATA[0]} ({METADATA[2]}, "
+        f"SHA-1 {METADATA[1]}) and {archive} ({size}, SHA-1 {sha1}) from {URL} there "
+        "(`python -m zipfile -e ARCHIVE FOLDER` copes with their bzip2 compression)."
+    )
+    if not data_dir:
+        raise ValueError(f"{dataset} needs data_dir, the folder of your FMA download. {remedy} Received: data_dir={data_dir!r}")
+    root = paths.resolve(data_dir)
+    if (root.parent / "fma_metadata").is_dir() and not (root / "fma_metadata").exists():
+        raise FileNotFoundError(f"data_dir must be the folder above: {root.parent}. Received: data_dir={str(data_dir)!r}")
+    for needed, there in (
+        (root, root.is_dir()),
+        (root / "fma_metadata" / "tracks.csv", (root / "fma_metadata" / "tracks.csv").is_file()),
+        (root / dataset, (root / dataset).is_dir()),
+    ):
+        if not there:
+            raise FileNotFoundError(f"{needed} does not exist. {remedy} Received: data_dir={str(data_dir)!r}")
+    return root
+
+
+def _read_table(path):
+    """Returns FMA's track table with the columns of COLUMNS, flattened to `set_split` and so on."""
+    try:
+        header = pd.read_csv(path, index_col=0, header=[0, 1], nrows=0)
+    except (ValueError, UnicodeDecodeError, IndexError) as error:  # EmptyDataError and ParserError are ValueErrors
+        raise ValueError(f"{path} is not FMA's track table (CSV with a two-level header): {error}") from error
+    missing = ["/".join(column) for column in COLUMNS if column not in header.columns]
+    if missing:
+        raise ValueError(
+            f"{path} lacks columns of FMA's track table; take tracks.csv from {METADATA[0]} at {URL}. "
+            f"Received: a table without {', '.join(missing)}"
+        )
+    # Only the wanted of the 52 columns are parsed, since the whole table is 260 MB. pandas cannot choose columns under a
+    # two-level header, so the header's rows (the third holds just the index's name) are skipped.
+    wanted = [0] + [header.columns.get_loc(column) + 1 for column in COLUMNS]
+    try:
+        with open(path, encoding="utf-8") as file:
+            header_rows = 3 if [*itertools.islice(file, 3)][-1].startswith("track_id,") else 2
+        table = pd.read_csv(path, header=None, skiprows=header_rows, usecols=wanted)[wanted].set_index(0)
+        table.columns = ["_".join(column) for column in COLUMNS]
+        table.index = table.index.astype(int)
+        table["track_duration"] = table["track_duration"].astype(float)
+        if not table.index.is_unique:
+            raise ValueError(f"track id {table.index[table.index.duplicated()][0]} occurs twice")
+    except (ValueError, TypeError, IndexError) as error:  # a broken download, mostly
+        raise ValueError(f"{path} cannot be read; take tracks.csv from {METADATA[0]} at {URL}: {error}") from error
+    return table
+
+
+def read(root, subset):
+    """Returns (tracks, excluded) of an FMA subset under `root`."""
+    csv = root / "fma_metadata" / "tracks.csv"
+    table = _read_table(csv)
+    order = {"small": 0, "medium": 1, "large": 2, "full": 2}  # full holds the tracks of large, untrimmed
+    rank = table["set_subset"].map(order)
+    table = table[rank <= order[subset.removeprefix("fma_")]]
+    if table.empty:
+        raise ValueError(f"{csv} lists no track of {subset}. Received: set/subset without {subset.removeprefix('fma_')!r}")
+    there = {
+        f"{subset}/{folder.name}/{file.name}"
+        for folder in os.scandir(root / subset)
+        if folder.is_dir()
+        for file in os.scandir(folder.path)
+        if file.is_file()
+    }
+    rows = []
+    keep = []
+    for track_id, genre, split in zip(table.index, table["track_genre_top"], table["set_split"]):
+        path = f"{subset}/{track_id // 1000:03d}/{track_id:06d}.mp3"
+        if track_id in BAD_CLIPS and subset != "fma_full":
+            reason = BAD_CLIPS[track_id]
+        elif not isinstance(genre, str):
+            reason = "no top-level genre"
+        elif genre not in GENRES:
+            reason = f"unknown genre {genre!r}"
+        elif split not in SPLITS:
+            reason = f"unknown split {split!r}"
+        elif path not in there:
+            reason = "file missing"
+        else:
+            keep.append((track_id, path))
+            continue
+        rows.append((track_id, path, reason))
+    excluded = excluded_table(rows)
+    if not keep:
+        raise FileNotFoundError(
+            f"No usable track of {subset} under {root}. {describe_excluded(excluded)} Received: data_dir={str(root)!r}"
+        )
+    kept = table.loc[[track_id for track_id, _ in keep]]
+    duration = kept["track_duration"]
+    tracks = pd.DataFrame(
+        {
+            "path": [path for _, path in keep],
+            "genre": kept["track_genre_top"].astype(str),
+            "artist": [
+                name or f"{UNKNOWN_ARTIST} of {path}"
+                for name, (_, path) in zip(_named(kept["artist_name"], kept["artist_id"]), keep)
+            ],
+            "album": _named(kept["album_title"], kept["album_id"]),
+            "title": kept["track_title"].fillna("untitled").astype(str),
+            "split": kept["set_split"].astype(str),
+            # The table has the whole track's length; the archives but fma_full hold clips of 30 s.
+            "duration": duration if subset == "fma_full" else duration.clip(upper=CLIP_SECONDS),
+        }
+    )
+    tracks.index.name = "track_id"
+    return tracks.sort_index(), excluded
+
+
+def _named(names, ids):
+    """Returns `"name (id)"`: readable, and unique although names repeat; empty for FMA's id -1, "none"."""
+    return [
+        "" if key == -1 else f"{name} ({key})" if isinstance(name, str) else str(key) for name, key in zip(names, ids)
+    ]
