@@ -141,11 +141,11 @@ def accuracies(systems, chance, title):
     axes.barh(names, middle, xerr=[np.maximum(0, middle - low), np.maximum(0, high - middle)], color=colours, capsize=4)
     for row, (value, upper) in enumerate(zip(middle, high)):
         axes.text(max(value, upper) + 0.015, row, f"{value:.0%}", va="center")
-    axes.axvline(chance, color="0.3", linestyle=":", label=f"most frequent genre {chance:.1%}")
+    axes.axvline(chance, color="0.3", linestyle=":", label=f"most frequent genre\n{chance:.1%}")
     axes.invert_yaxis()
     axes.set(title=title, xlabel="accuracy by track, with 95 % interval over artists", xlim=(0, 1.1))
     axes.set_xticks(np.arange(0, 1.01, 0.2))
-    axes.legend(frameon=False, loc="lower right")
+    axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     sns.despine(figure)
     return figure
 
