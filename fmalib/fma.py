@@ -66,7 +66,7 @@ def _read_table(path):
     """Returns FMA's track table with the columns of COLUMNS, flattened to `set_split` and so on."""
     try:
         header = pd.read_csv(path, index_col=0, header=[0, 1], nrows=0)
-    except (ValueError, UnicodeDecodeError, IndexError) as error:  # EmptyDataError and ParserError are ValueErrors
+    except (ValueError, IndexError) as error:  # EmptyDataError, ParserError and UnicodeDecodeError are ValueErrors
         raise ValueError(f"{path} is not FMA's track table (CSV with a two-level header): {error}") from error
     missing = ["/".join(column) for column in COLUMNS if column not in header.columns]
     if missing:
@@ -131,7 +131,6 @@ def read(root, subset):
             f"No usable track of {subset} under {root}. {describe_excluded(excluded)} Received: data_dir={str(root)!r}"
         )
     kept = table.loc[[track_id for track_id, _ in keep]]
-    duration = kept["track_duration"]
     tracks = pd.DataFrame(
         {
             "path": [path for _, path in keep],
@@ -144,7 +143,7 @@ def read(root, subset):
             "title": kept["track_title"].fillna("untitled").astype(str),
             "split": kept["set_split"].astype(str),
             # The table has the whole track's length; the archives but fma_full hold clips of 30 s.
-            "duration": duration if subset == "fma_full" else duration.clip(upper=CLIP_SECONDS),
+            "duration": kept["track_duration"].clip(upper=None if subset == "fma_full" else CLIP_SECONDS),
         }
     )
     tracks.index.name = "track_id"

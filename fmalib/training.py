@@ -142,7 +142,7 @@ def _fit(model, pipeline, directory, epochs, seed, patience, progress):
         model.load_weights(backup)
         first_epoch = int(model.optimizer.iterations) // pipeline.steps_per_epoch
     past = pd.read_csv(log) if log.exists() and first_epoch else pd.DataFrame({"val_loss": []})
-    past = past[: first_epoch]  # a kill between the log and the backup leaves a row too many
+    past = past[:first_epoch]  # a kill between the log and the backup leaves a row too many
     if first_epoch:
         with paths.atomic(log) as temporary:
             past.to_csv(temporary, index=False)
@@ -166,7 +166,8 @@ def _fit(model, pipeline, directory, epochs, seed, patience, progress):
         if first_epoch < epochs and not _stopped_early(past["val_loss"].tolist(), patience):
             model.fit(
                 pipeline.crops(seed, first_epoch), validation_data=pipeline.held_out(), initial_epoch=first_epoch,
-                epochs=epochs, steps_per_epoch=pipeline.steps_per_epoch, callbacks=callbacks, verbose=0, shuffle=False,  # the pipeline does it
+                epochs=epochs, steps_per_epoch=pipeline.steps_per_epoch, callbacks=callbacks, verbose=0,
+                shuffle=False,  # the pipeline does it
             )
     losses = pd.read_csv(log)["val_loss"] if log.exists() else pd.Series(dtype=float)
     if losses.empty or not np.isfinite(losses.to_numpy()).all():

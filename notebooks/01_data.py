@@ -19,7 +19,7 @@
 # - **You will** load a data set, check its splits, decode it once into a cache, and look at and listen to every genre.
 # - **It needs** nothing: the default is synthetic music that the code makes itself. The Free Music Archive or a folder of
 #   your own (one subfolder per genre) is one parameter away.
-# - **It takes** about a minute on two cores; with fma_small (8,000 clips) about ten.
+# - **It takes** about a minute on two cores; decoding fma_small (8,000 clips) is estimated at ten.
 
 # %%
 import sys
