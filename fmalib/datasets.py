@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from fmalib import fma, folder, paths, synth
-from fmalib.tracks import SPLITS, UNKNOWN_ARTIST, describe_excluded
+from fmalib.tracks import SPLITS, UNKNOWN_ARTIST, count_artists, describe_excluded
 
 FEW_ARTISTS = 50  # below this, accuracies say more about the artists than about the genres
 
@@ -54,7 +54,7 @@ class Dataset:
     def __str__(self):
         counts = self.tracks["split"].value_counts()
         lines = [
-            f"{self.name}: {len(self.tracks)} tracks, {self.tracks['artist'].nunique()} artists, "
+            f"{self.name}: {len(self.tracks)} tracks, {count_artists(self.tracks)} artists, "
             f"{len(self.genres)} genres; "
             + ", ".join(f"{counts.get(split, 0)} {split}" for split in SPLITS)
             + f" ({self.split} split); fingerprint {self.fingerprint[:10]}"
@@ -121,7 +121,7 @@ def load(dataset="synth", data_dir=None, *, split="official", tracks_per_genre=N
             f"Artists of {unknown.sum()} of {len(tracks)} tracks are unknown: an artist may stand on two sides of the split."
         )
     notes += _missing_genres(tracks)
-    n_artists = tracks.loc[~unknown, "artist"].nunique()
+    n_artists = count_artists(tracks)
     if n_artists < FEW_ARTISTS and dataset != "synth":
         notes.append(f"{n_artists} artists carry no accuracy claim: {FEW_ARTISTS} or more are needed for one.")
     fingerprint, audio_fingerprint = _fingerprints(tracks, root)

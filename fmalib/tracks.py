@@ -6,6 +6,11 @@ SPLITS = ("training", "validation", "test")
 UNKNOWN_ARTIST = "unknown artist"
 
 
+def count_artists(tracks):
+    """Returns the number of known artists of a table with column `artist`."""
+    return tracks.loc[~tracks["artist"].str.startswith(UNKNOWN_ARTIST), "artist"].nunique()
+
+
 def describe_excluded(excluded):
     """Returns one line that counts and names left-out tracks by reason; `excluded` has columns `path`, `reason`."""
     parts = []

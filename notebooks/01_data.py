@@ -89,7 +89,7 @@ sides.reindex([name for name in tracks.SPLITS if name in sides.index])
 
 # %%
 on_two_sides = int((data.tracks.groupby("artist")["split"].nunique() > 1).sum())
-print(f"Artists on more than one side: {on_two_sides} of {data.tracks['artist'].nunique()}")
+print(f"Artists on more than one side: {on_two_sides} of {tracks.count_artists(data.tracks)}")
 
 # %% [markdown]
 # ## Decoding, once
@@ -143,7 +143,7 @@ table.groupby("genre")[["level / dBFS", "duration / s"]].agg(["mean", "std", "mi
 # %%
 metrics = {
     "dataset": data.name, "fingerprint": data.fingerprint, "split": split, "genres": data.genres, "seed": seed,
-    "n_tracks": len(decoded.tracks), "n_artists": data.tracks["artist"].nunique(),
+    "n_tracks": len(decoded.tracks), "n_artists": tracks.count_artists(data.tracks),
     "n_excluded": len(data.excluded), "n_undecodable": len(decoded.failed), "n_artists_on_two_sides": on_two_sides,
     "hours": table["duration / s"].sum() / 3600, "sample_rate_hz": sample_rate, "note": data.caveat,
 } | {f"n_{name}_tracks": int((table["split"] == name).sum()) for name in tracks.SPLITS}

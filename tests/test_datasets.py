@@ -199,6 +199,7 @@ def test_unknown_artists_are_no_artists(tmp_path):
         path.parent.mkdir(exist_ok=True)
         soundfile.write(path, tone(300, 0.1), 8000)
     data = datasets.load(str(tmp_path))
+    assert str(data).startswith(f"{tmp_path.name}: 60 tracks, 0 artists, 1 genres")
     assert "0 artists carry no accuracy claim" in data.caveat and "60 of 60 tracks are unknown" in data.caveat
 
 
