@@ -1,0 +1,112 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from fmalib import metrics, sparse
+
+
+@pytest.fixture(scope="module")
+def music():
+    """Three decaying tones a segment, with a little noise, `(batch, samples)`."""
+    rng = np.random.default_rng(0)
+    time = np.arange(8192) / 8000
+    tones = [
+        sum(np.sin(2 * np.pi * f * time) * np.exp(-d * (time % 0.25)) for f, d in zip(rng.uniform(80, 2000, 3), rng.uniform(1, 9, 3)))
+        for _ in range(4)
+    ]
+    return (0.1 * np.array(tones) + 0.003 * rng.normal(size=(4, 8192))).astype(np.float32)
+
+
+@pytest.mark.parametrize("latent, bits", [(512, 4), (256, 5), (128, 6), (64, 7), (32, 8), (1, 10)])
+def test_fewer_words_say_more_of_where(latent, bits):
+    assert sparse.gap_bits(latent) == bits
+
+
+@pytest.mark.parametrize("latent", [1, 8, 64, 255])
+def test_the_latent_is_16_bit_words(music, latent):
+    model = sparse.sparse_autoencoder(samples=8192, latent=latent, hop=256)
+    words = model.get_layer("encoder").predict(music, verbose=0)
+    assert words.shape == (4, 33, latent)
+    assert words.min() >= 0 and words.max() < 2**16
+    np.testing.assert_array_equal(words, np.round(words))
+
+
+def test_the_bytes_are_all_that_the_decoder_needs(music):
+    model = sparse.sparse_autoencoder(samples=8192, latent=16, hop=256)
+    words = model.get_layer("encoder").predict(music, verbose=0)
+    files = [sparse.pack(clip) for clip in words]
+    assert [len(file) for file in files] == [2 * 33 * 16] * 4
+    again = np.stack([sparse.unpack(file, (33, 16)) for file in files])
+    decoded = model.get_layer("decoder").predict(again, verbose=0)
+    np.testing.assert_allclose(decoded, model.predict(music, verbose=0), atol=1e-6)
+    with pytest.raises(ValueError, match="1056 bytes. Received: 10 bytes"):
+        sparse.unpack(bytes(10), (33, 16))
+
+
+def test_kept_are_the_largest_and_no_two_are_too_far_apart():
+    rng = np.random.default_rng(3)
+    values = rng.normal(size=(5, 1000)) * np.exp(-np.arange(1000) / 60)  # what is worth keeping lies at the front
+    places = sparse.select(tf.constant(values, tf.float32), 120, 64).numpy()
+    assert places.shape == (5, 120)
+    distances = np.diff(places, axis=1, prepend=-1)
+    assert distances.min() >= 1 and distances.max() <= 64
+    for row, kept in zip(np.abs(values), places):
+        forced = {block + np.argmax(row[block : block + 32]) for block in range(0, 1000, 32)}
+        free = sorted(set(range(1000)) - forced, key=lambda place: -row[place])[: 120 - len(forced)]
+        assert set(kept) == forced | set(free)
+
+
+def test_silence_and_full_scale_survive():
+    model = sparse.sparse_autoencoder(samples=4096, latent=64, hop=256)
+    silence = np.zeros((1, 4096), np.float32)
+    assert np.abs(model.predict(silence, verbose=0)).max() == 0
+    loud = np.where(np.arange(4096) // 20 % 2, 1, -1).astype(np.float32)[None]
+    assert metrics.spectral_rmse(loud, model.predict(loud, verbose=0))[0] < 0.2 * metrics.spectral_rmse(loud, silence)[0]
+
+
+def test_quantisation_costs_little(music):
+    """Values quantised to what remains of 16 bits lose a few per cent beside the same values unrounded."""
+    model = sparse.sparse_autoencoder(samples=8192, latent=16, hop=256)
+    coefficients = model.get_layer("encoder").get_layer("analysis")(music).numpy().reshape(4, -1)
+    places = sparse.select(tf.constant(coefficients), 33 * 16, 2 ** sparse.gap_bits(16, 256)).numpy()
+    kept = np.zeros_like(coefficients)
+    np.put_along_axis(kept, places, np.take_along_axis(coefficients, places, 1), 1)
+    dropped = np.sum((coefficients - kept) ** 2)
+    lost = np.sum((music - model.predict(music, verbose=0)) ** 2)
+    assert dropped < lost * 1.001
+    assert lost < 1.1 * dropped
+
+
+def test_more_words_are_better(music):
+    errors = [
+        np.mean((music - sparse.sparse_autoencoder(samples=8192, latent=latent, hop=256).predict(music, verbose=0)) ** 2)
+        for latent in (4, 16, 64, 128)
+    ]
+    assert errors == sorted(errors, reverse=True)
+
+
+def test_both_transforms_learn(music):
+    """Started away from the MDCT, training leads towards it, through the words."""
+    keras.utils.set_random_seed(0)
+    model = sparse.sparse_autoencoder(samples=8192, latent=16, hop=256)
+    weights = model.get_weights()
+    model.set_weights([weight + 0.01 * np.random.default_rng(1).normal(size=weight.shape) for weight in weights])
+    model.compile(keras.optimizers.Adam(1e-3), "mse")
+    before = model.evaluate(music, music, verbose=0)
+    model.fit(music, music, epochs=30, batch_size=4, verbose=0)
+    assert model.evaluate(music, music, verbose=0) < 0.8 * before
+    assert np.isfinite(np.concatenate([weight.ravel() for weight in model.get_weights()])).all()
+
+
+def test_a_model_survives_saving(music, tmp_path):
+    model = sparse.sparse_autoencoder(samples=8192, latent=16, hop=256)
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras", compile=False)
+    np.testing.assert_array_equal(again.predict(music, verbose=0), model.predict(music, verbose=0))
+
+
+@pytest.mark.parametrize("latent", [0, 256, 2.5, True])
+def test_an_impossible_latent(latent):
+    with pytest.raises(ValueError, match=f"Received: latent={latent}"):
+        sparse.sparse_autoencoder(samples=8192, latent=latent, hop=256)
