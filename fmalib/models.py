@@ -1,20 +1,30 @@
 """The networks of the original study, as Keras Functional models.
 
-All of them take waveforms as they were decoded, full scale 1; standardisation is a layer of the model, so that a saved
-`.keras` file needs nothing beside it.
+All of them take waveforms as they were decoded, full scale 1; standardisation and the STFT are layers of the models, so that
+a saved `.keras` file needs nothing beside it.
 """
 
 import keras
 import numpy as np
 from keras import layers
 
+from fmalib import stft
+
 TIME_FILTERS = 64
 TIME_KERNEL = 512  # samples
 TIME_STRIDE = 256  # samples
+FREQUENCY_FILTERS = (8, 32)
+FREQUENCY_N_FFT = 512  # samples
+FREQUENCY_HOP = 128  # samples
+FREQUENCY_SHORTEST = 1536  # samples: 13 frames, which two convolutions leave one of
+FREQUENCY_STEP = 512  # samples: four frames, without which two strides of 2 do not mirror
 
 
 def valid_length(samples, *, kernel=TIME_KERNEL, stride=TIME_STRIDE):
-    """Returns the largest length up to `samples` that the time-domain autoencoder gives back at the same length."""
+    """Returns the largest length up to `samples` that the time-domain autoencoder gives back at the same length.
+
+    For the frequency-domain one, ask with `kernel=FREQUENCY_SHORTEST, stride=FREQUENCY_STEP`.
+    """
     if samples < kernel:
         raise ValueError(f"A segment must hold at least one kernel of {kernel} samples. Received: samples={samples}")
     return kernel + (samples - kernel) // stride * stride
@@ -39,8 +49,7 @@ def time_autoencoder(*, samples=65_536, latent=32, mean=0.0, std=1.0, weight_dec
     Raises:
         ValueError: an impossible `samples`, `latent` or `std`.
     """
-    if not isinstance(latent, (int, np.integer)) or isinstance(latent, bool) or latent < 1:
-        raise ValueError(f"latent must be a positive number of channels. Received: latent={latent!r}")
+    _check_latent(latent)
     if samples < TIME_KERNEL or samples != valid_length(samples):
         raise ValueError(
             f"samples must be {TIME_KERNEL} plus a multiple of {TIME_STRIDE}; see valid_length. Received: samples={samples}"
@@ -51,7 +60,7 @@ def time_autoencoder(*, samples=65_536, latent=32, mean=0.0, std=1.0, weight_dec
 
     audio = keras.Input((samples,), name="audio")
     x = layers.Rescaling(1.0 / std, -mean / std, name="standardise")(audio)
-    x = layers.Reshape((samples, 1), name="add_channel")(x)
+    x = layers.Reshape((-1, 1), name="add_channel")(x)
     x = layers.Conv1D(TIME_FILTERS, TIME_KERNEL, TIME_STRIDE, activation="relu", name="encoder_conv1", **decay)(x)
     x = layers.Conv1D(latent, 1, activation="relu", name="latent", **decay)(x)
     encoder = keras.Model(audio, x, name="encoder")
@@ -66,23 +75,75 @@ def time_autoencoder(*, samples=65_536, latent=32, mean=0.0, std=1.0, weight_dec
     return keras.Model(audio, decoder(encoder(audio)), name="time_autoencoder")
 
 
+def frequency_autoencoder(*, samples=65_536, latent=64, weight_decay=1e-5):
+    """Returns the study's frequency-domain autoencoder; train it with `SpectralLoss`, listen by `waveform_model`.
+
+    STFT (512, hop 128), real and imaginary part as channels, unscaled. Twice Conv2D 5x5, stride 2, to 8 and 32 channels,
+    ReLU; a convolution over the whole frequency axis to `latent` channels; the decoder mirrors it with transposed convolutions.
+    65,536 samples give a latent of 126 x `latent`.
+
+    Args:
+        samples: length of the input; a multiple of 512, 1536 or more.
+        latent: channels of the latent; the study's are 512, 256, 128, 64 and 32.
+        weight_decay: as for `time_autoencoder`.
+
+    Returns:
+        Model from audio `(batch, samples)` to a spectrum `(batch, frames, bins, 2)` of `samples // 128 + 1` frames and 257
+        bins, which no waveform need have. Its layers `encoder` (to `(batch, latent frames, latent)`) and `decoder` are models
+        themselves.
+
+    Raises:
+        ValueError: an impossible `samples` or `latent`.
+    """
+    _check_latent(latent)
+    if samples < FREQUENCY_SHORTEST or samples % FREQUENCY_STEP:
+        raise ValueError(
+            f"samples must be a multiple of {FREQUENCY_STEP}, {FREQUENCY_SHORTEST} or more; see valid_length. "
+            f"Received: samples={samples}"
+        )
+    decay = _decay(weight_decay)
+    first, second = FREQUENCY_FILTERS
+
+    audio = keras.Input((samples,), name="audio")
+    x = Stft(FREQUENCY_N_FFT, FREQUENCY_HOP, name="stft")(audio)
+    x = layers.Conv2D(first, 5, 2, activation="relu", name="encoder_conv1", **decay)(x)
+    x = layers.Conv2D(second, 5, 2, activation="relu", name="encoder_conv2", **decay)(x)
+    bins = x.shape[2]
+    x = layers.Conv2D(latent, (1, bins), name="encoder_conv3", **decay)(x)
+    x = layers.Reshape((-1, latent), name="latent")(x)
+    encoder = keras.Model(audio, x, name="encoder")
+
+    code = keras.Input(encoder.output.shape[1:], name="code")
+    x = layers.Reshape((-1, 1, latent), name="add_bins")(code)
+    x = layers.Conv2DTranspose(second, (1, bins), activation="relu", name="decoder_conv1", **decay)(x)
+    x = layers.Conv2DTranspose(first, 5, 2, activation="relu", name="decoder_conv2", **decay)(x)
+    x = layers.Conv2DTranspose(2, 5, 2, name="decoder_conv3", **decay)(x)
+    decoder = keras.Model(code, x, name="decoder")
+
+    return keras.Model(audio, decoder(encoder(audio)), name="frequency_autoencoder")
+
+
+def waveform_model(autoencoder):
+    """Returns an autoencoder as a model from `(batch, samples)` to `(batch, samples)`: an inverse STFT after spectra.
+
+    It shares layers and weights with the one given, which comes back as it is if it gives waveforms already.
+    """
+    if len(autoencoder.output.shape) == 2:
+        return autoencoder
+    transform = autoencoder.get_layer("encoder").get_layer("stft")
+    inverse = Istft(transform.n_fft, transform.hop, length=autoencoder.input.shape[1], name="istft")
+    return keras.Model(autoencoder.input, inverse(autoencoder.output), name=f"{autoencoder.name}_waveform")
+
+
 def encoder_for(autoencoder, samples):
     """Returns the encoder of an autoencoder, with its weights, for segments of another length.
 
     Args:
-        autoencoder: model with a layer `encoder`, such as `time_autoencoder`.
+        autoencoder: model with a layer `encoder`, such as `time_autoencoder` or `frequency_autoencoder`.
         samples: length of the new input.
     """
     source = autoencoder.get_layer("encoder")
-
-    def resized(layer):
-        config = layer.get_config()
-        if isinstance(layer, layers.Reshape):
-            config["target_shape"] = (samples, 1)
-        return layer.__class__.from_config(config)
-
-    audio = keras.Input((samples,), name="audio")
-    encoder = keras.models.clone_model(source, input_tensors=audio, clone_function=resized)
+    encoder = keras.models.clone_model(source, input_tensors=keras.Input((samples,), name="audio"))
     encoder.set_weights(source.get_weights())
     return encoder
 
@@ -129,6 +190,60 @@ def unfrozen(classifier):
     copy.set_weights(classifier.get_weights())
     copy.get_layer("encoder").trainable = True
     return copy
+
+
+@keras.saving.register_keras_serializable(package="fmalib")
+class Stft(layers.Layer):
+    """Audio `(batch, samples)` to its STFT as float `(batch, frames, bins, 2)`: `fmalib.stft.stft` as a layer."""
+
+    def __init__(self, n_fft, hop, **options):
+        super().__init__(**options)
+        self.n_fft, self.hop = n_fft, hop
+
+    def call(self, audio):
+        return stft.to_channels(stft.stft(audio, n_fft=self.n_fft, hop=self.hop))
+
+    def get_config(self):
+        return {**super().get_config(), "n_fft": self.n_fft, "hop": self.hop}
+
+
+@keras.saving.register_keras_serializable(package="fmalib")
+class Istft(layers.Layer):
+    """The inverse of `Stft`: `(batch, frames, bins, 2)` to audio `(batch, length)`."""
+
+    def __init__(self, n_fft, hop, length=None, **options):
+        super().__init__(**options)
+        self.n_fft, self.hop, self.length = n_fft, hop, length
+
+    def call(self, channels):
+        return stft.istft(stft.from_channels(channels), n_fft=self.n_fft, hop=self.hop, length=self.length)
+
+    def get_config(self):
+        return {**super().get_config(), "n_fft": self.n_fft, "hop": self.hop, "length": self.length}
+
+
+@keras.saving.register_keras_serializable(package="fmalib")
+class SpectralLoss(keras.losses.Loss):
+    """Mean squared error of STFT coefficients: of audio `(batch, samples)` and a spectrum `(batch, frames, bins, 2)`.
+
+    The mean is over real and imaginary parts, so the square root of it is the study's "RMSE".
+    """
+
+    def __init__(self, n_fft=FREQUENCY_N_FFT, hop=FREQUENCY_HOP, name="spectral_loss", **options):
+        super().__init__(name=name, **options)
+        self.n_fft, self.hop = n_fft, hop
+
+    def call(self, audio, channels):
+        target = stft.to_channels(stft.stft(audio, n_fft=self.n_fft, hop=self.hop))
+        return keras.ops.mean(keras.ops.square(channels - target), axis=(1, 2, 3))
+
+    def get_config(self):
+        return {**super().get_config(), "n_fft": self.n_fft, "hop": self.hop}
+
+
+def _check_latent(latent):
+    if not isinstance(latent, (int, np.integer)) or isinstance(latent, bool) or latent < 1:
+        raise ValueError(f"latent must be a positive number of channels. Received: latent={latent!r}")
 
 
 def _decay(weight_decay):

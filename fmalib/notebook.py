@@ -89,6 +89,22 @@ def check_parameters(namespace):
     return {name: namespace[name] for name in defaults}
 
 
+def numbers(name, text):
+    """Returns the positive integers of a comma list.
+
+    Args:
+        name: of the parameter, for the message.
+        text: such as `"256,64"`.
+
+    Raises:
+        ValueError: anything else, or nothing.
+    """
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not parts or not all(part.isdecimal() and int(part) > 0 for part in parts):
+        raise ValueError(f"{name} must be positive integers with commas between them, such as '256,64'. Received: {name}={text!r}")
+    return [int(part) for part in parts]
+
+
 def _assignments(source):
     """Returns {name: value} of a cell's plain assignments, without running it."""
     try:

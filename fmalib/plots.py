@@ -55,27 +55,42 @@ def waveforms(clips, sample_rate, title):
 
 
 def spectrograms(clips, sample_rate, title, *, n_fft=2048, columns=2):
-    """Returns a grid of mel-scaled spectrograms on one colour scale; arguments as for `waveforms`."""
+    """Returns a grid of mel-scaled spectrograms on one colour scale.
+
+    Args:
+        clips: dict from label to float array `(samples,)` at full scale 1; None leaves a place empty, with its label in it.
+        sample_rate: Hz.
+        n_fft: of the STFT, in samples.
+        columns: of the grid.
+    """
     import librosa
 
     from fmalib import stft
 
     hop = n_fft // 4
-    levels = {label: stft.log_magnitude(stft.stft(clip, n_fft=n_fft, hop=hop)).numpy().T for label, clip in clips.items()}
-    top = max(level.max() for level in levels.values())
+    levels = {
+        label: None if clip is None else stft.log_magnitude(stft.stft(clip, n_fft=n_fft, hop=hop)).numpy().T
+        for label, clip in clips.items()
+    }
+    top = max(level.max() for level in levels.values() if level is not None)
     rows = -(-len(clips) // columns)
     figure, all_axes = plt.subplots(
         rows, columns, figsize=(5 * columns, 2.0 * rows + 0.6), sharex=True, sharey=True, layout="constrained", squeeze=False
     )
-    for axes, (label, level) in zip(all_axes.flat, levels.items()):
+    for number, (axes, (label, level)) in enumerate(zip(all_axes.flat, levels.items())):
+        if level is None:
+            axes.text(0.5, 0.5, label, ha="center", va="center", transform=axes.transAxes, color="0.4")
+            axes.set_axis_off()
+            continue
         image = librosa.display.specshow(
             level - top, sr=sample_rate, hop_length=hop, n_fft=n_fft, x_axis="s", y_axis="mel", vmin=-SPECTROGRAM_DB, vmax=0,
             cmap="magma", ax=axes,
         )
         axes.set_title(label, fontsize=10)
-        axes.label_outer()
-        axes.set(xlabel="time / s", ylabel="frequency / Hz")
-        axes.label_outer()
+        below = list(levels.values())[number + columns :: columns]
+        axes.set(xlabel="" if any(other is not None for other in below) else "time / s")
+        axes.tick_params(labelbottom=bool(axes.get_xlabel()), labelleft=number % columns == 0)
+        axes.set(ylabel="" if number % columns else "frequency / Hz")
     for axes in all_axes.flat[len(clips) :]:
         axes.set_axis_off()
     figure.colorbar(image, ax=all_axes, label="level / dB below the loudest", shrink=0.8)
@@ -158,5 +173,169 @@ def genre_scores(scores, genres, title):
         axes.text((score or 0) + 0.01, row, "no test track" if score is None else f"{score:.2f}", va="center")
     axes.invert_yaxis()
     axes.set(title=title, xlabel="F1 score by track", xlim=(0, 1.1))
+    sns.despine(figure)
+    return figure
+
+
+def panel(original, output, sample_rate, title):
+    """Returns waveforms above spectrograms, the original on the left, on common scales: the study's 2 x 2 figure.
+
+    Args:
+        original, output: float arrays of shape `(samples,)` at full scale 1.
+        sample_rate: Hz.
+    """
+    import librosa
+
+    from fmalib import stft
+
+    clips = {"input": original, "output": output}
+    levels = [stft.log_magnitude(stft.stft(clip, n_fft=1024)).numpy().T for clip in clips.values()]
+    top, peak = max(level.max() for level in levels), 1.05 * max(np.abs(clip).max() for clip in clips.values())
+    figure, axes = plt.subplots(2, 2, figsize=(10, 5), sharex="col", sharey="row", layout="constrained")
+    for column, ((label, clip), level) in enumerate(zip(clips.items(), levels)):
+        axes[0, column].plot(np.arange(len(clip)) / sample_rate, clip, linewidth=0.3)
+        axes[0, column].set(title=label, ylim=(-peak, peak), xlim=(0, len(clip) / sample_rate))
+        image = librosa.display.specshow(
+            level - top, sr=sample_rate, hop_length=256, n_fft=1024, x_axis="s", y_axis="linear", vmin=-SPECTROGRAM_DB, vmax=0,
+            cmap="magma", ax=axes[1, column],
+        )
+        axes[1, column].set(xlabel="time / s", ylabel="frequency / Hz" if column == 0 else "")
+    axes[0, 0].set_ylabel("amplitude, full scale 1")
+    figure.colorbar(image, ax=axes[1, :], label="level / dB below the loudest")
+    figure.suptitle(title)
+    return figure
+
+
+def latents(images, seconds, title, *, columns=2):
+    """Returns latents as images, time from left to right, on one colour scale around 0.
+
+    Args:
+        images: dict from label to array of shape `(frames, channels)`.
+        seconds: duration of each.
+    """
+    size = max(np.quantile(np.abs(image), 0.99) for image in images.values()) or 1.0
+    signed = min(image.min() for image in images.values()) < 0
+    rows = -(-len(images) // columns)
+    figure, all_axes = plt.subplots(
+        rows, columns, figsize=(5 * columns, 2.2 * rows + 0.6), sharex=True, sharey=True, layout="constrained", squeeze=False
+    )
+    for axes, (label, image) in zip(all_axes.flat, images.items()):
+        shown = axes.imshow(
+            image.T, aspect="auto", origin="lower", interpolation="nearest", extent=(0, seconds, -0.5, image.shape[1] - 0.5),
+            cmap="RdBu_r" if signed else "magma", vmin=-size if signed else 0, vmax=size,
+        )
+        axes.set_title(label, fontsize=10)
+        axes.set(xlabel="time / s", ylabel="channel")
+        axes.label_outer()
+    for axes in all_axes.flat[len(images) :]:
+        axes.set_axis_off()
+    figure.colorbar(shown, ax=all_axes, label="value", shrink=0.8, extend="both" if signed else "max")
+    figure.suptitle(title)
+    return figure
+
+
+def genre_latents(means, genres, title):
+    """Returns the mean of each channel for each genre, as an image.
+
+    Args:
+        means: array of shape `(genres, channels)`, in deviations from the mean of all.
+        genres: names by row.
+    """
+    size = np.nanmax(np.abs(means)) or 1.0
+    figure, axes = plt.subplots(figsize=(10, 0.35 * len(genres) + 1.6), layout="constrained")
+    shown = axes.imshow(means, aspect="auto", interpolation="nearest", cmap="RdBu_r", vmin=-size, vmax=size)
+    axes.set_yticks(range(len(genres)), genres)
+    axes.set(title=title, xlabel="channel")
+    figure.colorbar(shown, ax=axes, label="standard deviations")
+    return figure
+
+
+def filter_bank(responses, highest, title):
+    """Returns magnitude responses as an image, filters in order of their peak.
+
+    Args:
+        responses: array of shape `(filters, frequencies)`, from 0 Hz to `highest`.
+        highest: Hz.
+    """
+    ordered = responses[np.argsort(np.argmax(responses, axis=1), kind="stable")]
+    level = 20 * np.log10(np.maximum(ordered / ordered.max(axis=1, keepdims=True).clip(1e-12), 1e-2))
+    figure, axes = plt.subplots(figsize=(9, 3.6), layout="constrained")
+    shown = axes.imshow(
+        level.T, aspect="auto", origin="lower", interpolation="nearest", extent=(-0.5, len(level) - 0.5, 0, highest), cmap="magma"
+    )
+    axes.set(title=title, xlabel="filter, in order of peak frequency", ylabel="frequency / Hz")
+    figure.colorbar(shown, ax=axes, label="level / dB below its peak")
+    return figure
+
+
+def filter_patches(kernels, title):
+    """Returns two-dimensional filters on the real and imaginary part of a spectrogram, as images on one scale.
+
+    Args:
+        kernels: array of shape `(frames, bins, 2, filters)`.
+    """
+    size, count = np.abs(kernels).max() or 1.0, kernels.shape[-1]
+    figure, axes = plt.subplots(2, count, figsize=(1.25 * count + 1, 3.2), sharex=True, sharey=True, layout="constrained")
+    for (row, column), cell in np.ndenumerate(axes):
+        shown = cell.imshow(kernels[:, :, row, column].T, origin="lower", cmap="RdBu_r", vmin=-size, vmax=size)
+        cell.set(xticks=[], yticks=[], title=f"filter {column + 1}" if row == 0 else "")
+    axes[0, 0].set_ylabel("real\nbin")
+    axes[1, 0].set_ylabel("imaginary\nbin")
+    for cell in axes[1]:
+        cell.set_xlabel("frame")
+    figure.colorbar(shown, ax=axes, label="weight", shrink=0.8)
+    figure.suptitle(title)
+    return figure
+
+
+def errors(bars, xlabel, title):
+    """Returns a bar chart of measures with their 95 % intervals, on a scale from 0.
+
+    Args:
+        bars: dict from label to (value, interval); the interval is (low, high) or None.
+    """
+    figure, axes = plt.subplots(figsize=(8, 0.42 * len(bars) + 1.2), layout="constrained")
+    for row, (value, interval) in enumerate(bars.values()):
+        low, high = interval or (value, value)
+        axes.barh(row, value, xerr=[[max(0, value - low)], [max(0, high - value)]], color=f"C{row % 10}", capsize=3)
+        axes.annotate(f"{value:.3g}", (max(value, high), row), (6, 0), textcoords="offset points", va="center")
+    axes.set_yticks(range(len(bars)), list(bars))
+    axes.invert_yaxis()
+    axes.margins(x=0.12)
+    axes.set(title=title, xlabel=xlabel)
+    sns.despine(figure)
+    return figure
+
+
+def rate_distortion(table, title, *, published=None):
+    """Returns the study's RMSE over bitrate, one line a codec, both axes logarithmic.
+
+    Args:
+        table: by `fmalib.compression.measure`; a row without any bitrate becomes a horizontal line.
+        published: `fmalib.compression.PUBLISHED`, drawn dashed, or None.
+    """
+    figure, axes = plt.subplots(figsize=(9, 5.2), layout="constrained")
+    flat = table["nominal_kbps"].isna()
+    for number, (codec, rows) in enumerate(table[~flat].groupby("codec", sort=False)):
+        kbps = rows["real_kbps"].fillna(rows["nominal_kbps"]).astype(float)
+        axes.plot(kbps, rows["spectral_rmse"], marker="osD^vPX*"[number % 8], color=f"C{number}", label=codec)
+        bounds = [interval or (value, value) for interval, value in zip(rows["spectral_rmse_ci95"], rows["spectral_rmse"])]
+        axes.fill_between(kbps, *np.transpose(bounds), color=f"C{number}", alpha=0.12, linewidth=0)
+    for _, row in table[flat].iterrows():
+        axes.axhline(row["spectral_rmse"], color="0.3", linestyle=":", label=row["codec"])
+    if published is not None:
+        for column, marker in (("autoencoder", "o"), ("downsampling", "s")):
+            known = published[published[column] > 0]
+            axes.plot(
+                known["nominal_kbps"], known[column], "--", marker=marker, color="0.6", markersize=4,
+                label=f"2019: {column}\n(its own test split)",
+            )
+    axes.set(xscale="log", yscale="log", title=title, xlabel="bitrate / kbit/s", ylabel="spectral RMSE")
+    ticks = [2**power for power in range(2, 9)]
+    axes.set_xticks(ticks, [str(tick) for tick in ticks])
+    axes.minorticks_off()
+    axes.set_yticks([0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2], ["0.002", "0.005", "0.01", "0.02", "0.05", "0.1", "0.2", "0.5", "1", "2"])
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     sns.despine(figure)
     return figure

@@ -6,6 +6,8 @@ Makhzani and Frey 2013), and writes each as one word: the distance from the one 
 words are integers of 16 bits, the decoder sees nothing else, and written to a file they are the bitrate that is claimed.
 """
 
+import math
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -17,8 +19,12 @@ KNEE = 0.002  # coefficients well below this size are quantised evenly, well abo
 
 
 def gap_bits(latent, hop=lapped.HOP):
-    """Returns how many bits of a word say where: 16 times the mean distance between kept coefficients must fit."""
-    return int(np.clip(round(np.log2(hop / latent)) + 4, 2, 10))
+    """Returns how many bits of a word say where.
+
+    A distance of 16 times the mean must fit, 1024 at the most; twice the mean must fit in any case, see `select`.
+    """
+    wanted = min(round(np.log2(hop / latent)) + 4, 10)
+    return max(2, wanted, math.ceil(np.log2(2 * hop / latent)))
 
 
 def sparse_autoencoder(*, samples=65_536, latent=64, hop=lapped.HOP):
@@ -34,10 +40,11 @@ def sparse_autoencoder(*, samples=65_536, latent=64, hop=lapped.HOP):
         numbers from 0 to 65,535) and `decoder`, both models themselves.
 
     Raises:
-        ValueError: `latent` is not from 1 to `hop - 1`.
+        ValueError: `latent` is not below `hop`, or too small for a word to bridge the distances.
     """
-    if not isinstance(latent, (int, np.integer)) or isinstance(latent, bool) or not 1 <= latent < hop:
-        raise ValueError(f"latent must be an integer from 1 to hop - 1 = {hop - 1}. Received: latent={latent!r}")
+    lowest = -(-hop // 2**12)  # leaves four bits for the size
+    if not isinstance(latent, (int, np.integer)) or isinstance(latent, bool) or not lowest <= latent < hop:
+        raise ValueError(f"latent must be an integer from {lowest} to hop - 1 = {hop - 1}. Received: latent={latent!r}")
     bits = gap_bits(latent, hop)
     audio = keras.Input((samples,), name="audio")
     x = lapped.LappedAnalysis(hop, name="analysis")(audio)
@@ -54,7 +61,7 @@ def sparse_autoencoder(*, samples=65_536, latent=64, hop=lapped.HOP):
 def select(coefficients, count, gap):
     """Returns the places of the `count` largest coefficients such that no two neighbours are further apart than `gap`.
 
-    The largest of every `gap // 2` neighbours is taken first, then the largest of all.
+    The largest of every `gap // 2` neighbours is taken first, then the largest of all; `count` must suffice for the first.
 
     Args:
         coefficients: tensor of shape `(batch, places)`.

@@ -6,8 +6,9 @@ import pytest
 from conftest import REPOSITORY
 
 ORDER = (
-    "paths", "progress", "recipes", "synth", "tracks", "fma", "folder", "datasets", "audio", "cache", "segments", "stft", "features", "models", "training",
-    "evaluation", "plots", "notebook",
+    "paths", "progress", "recipes", "synth", "tracks", "fma", "folder", "datasets", "audio", "cache", "segments",
+    "stft", "lapped", "losses", "features", "framed", "models", "families", "sparse", "training", "autoencoders",
+    "metrics", "baselines", "compression", "evaluation", "plots", "notebook",
 )
 
 

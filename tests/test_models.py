@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from fmalib import models
+from fmalib import models, stft, training
 
 
 def audio(batch, samples, seed=0):
@@ -23,6 +23,105 @@ def test_the_time_autoencoder_is_the_studys():
     assert (encoder.predict(audio(2, 65_536), verbose=0) >= 0).all()  # ReLU on the latent
 
 
+@pytest.mark.parametrize("latent", [512, 256, 128, 64, 32])
+def test_the_frequency_autoencoder_is_the_studys(latent):
+    model = models.frequency_autoencoder(latent=latent)
+    encoder, decoder = model.get_layer("encoder"), model.get_layer("decoder")
+    assert encoder.output.shape == (None, 126, latent)
+    assert model.output.shape == (None, 513, 257, 2)
+    assert model.count_params() == (
+        (5 * 5 * 2 * 8 + 8) + (5 * 5 * 8 * 32 + 32) + (62 * 32 * latent + latent)  # encoder
+        + (62 * latent * 32 + 32) + (5 * 5 * 32 * 8 + 8) + (5 * 5 * 8 * 2 + 2)  # decoder: its mirror
+    )
+    shapes = [tuple(weight.shape) for weight in encoder.weights + decoder.weights]
+    assert shapes == [
+        (5, 5, 2, 8), (8,), (5, 5, 8, 32), (32,), (1, 62, 32, latent), (latent,),
+        (1, 62, 32, latent), (32,), (5, 5, 8, 32), (8,), (5, 5, 2, 8), (2,),  # Keras transposes kernels: output, input
+    ]
+
+
+def test_the_frequency_autoencoders_activations():
+    """ReLU everywhere but on the latent and the spectrum, both of which have signs."""
+    model = models.frequency_autoencoder(samples=4096, latent=16)
+    latent = model.get_layer("encoder").predict(audio(2, 4096), verbose=0)
+    spectrum = model.predict(audio(2, 4096), verbose=0)
+    assert (latent < 0).mean() > 0.2 and (spectrum < 0).mean() > 0.2
+    hidden = [layer for part in ("encoder", "decoder") for layer in model.get_layer(part).layers if "conv" in layer.name]
+    assert [layer.activation.__name__ for layer in hidden] == ["relu", "relu", "linear", "relu", "relu", "linear"]
+
+
+@pytest.mark.parametrize("samples, frames", [(1536, 1), (2048, 2), (16_384, 30), (65_536, 126), (131_072, 254)])
+def test_lengths_of_the_frequency_autoencoder(samples, frames):
+    model = models.frequency_autoencoder(samples=samples, latent=4)
+    assert model.get_layer("encoder").output.shape == (None, frames, 4)
+    assert model.output.shape == (None, samples // 128 + 1, 257, 2)
+    assert models.waveform_model(model).output.shape == (None, samples)
+
+
+@pytest.mark.parametrize("samples", [0, 512, 1024, 16_383, 16_512])
+def test_impossible_lengths_of_the_frequency_autoencoder_are_named(samples):
+    with pytest.raises(ValueError, match=f"multiple of 512, 1536 or more; see valid_length. Received: samples={samples}"):
+        models.frequency_autoencoder(samples=samples)
+
+
+def test_the_spectral_loss_is_the_studys():
+    """Against the definition, with librosa's STFT; and silence scores sqrt(96) of the audio's RMS."""
+    import librosa
+
+    x = audio(3, 16_384)
+    spectrum = stft.to_channels(stft.stft(audio(3, 16_384, seed=1))).numpy()
+    target = librosa.stft(x, n_fft=512, hop_length=128, pad_mode="reflect").transpose(0, 2, 1)
+    error = spectrum - np.stack([target.real, target.imag], axis=-1)
+    assert float(models.SpectralLoss()(x, spectrum)) == pytest.approx(np.mean(error**2), rel=1e-5)
+    silence = float(models.SpectralLoss()(x, np.zeros_like(spectrum))) ** 0.5
+    assert silence == pytest.approx(96**0.5 * np.sqrt(np.mean(x**2)), rel=0.02)
+
+
+def test_a_waveform_model_inverts_the_spectrum():
+    model = models.frequency_autoencoder(samples=4096, latent=4)
+    x = audio(2, 4096)
+    expected = stft.istft(stft.from_channels(model.predict(x, verbose=0)))
+    waveforms = models.waveform_model(model)
+    np.testing.assert_allclose(waveforms.predict(x, verbose=0), expected, atol=1e-6)
+    assert waveforms.get_layer("encoder") is model.get_layer("encoder")
+    timely = models.time_autoencoder(samples=2048)
+    assert models.waveform_model(timely) is timely
+
+
+def compiled(samples=4096):
+    model = models.frequency_autoencoder(samples=samples, latent=4)
+    model.compile(keras.optimizers.Adam(1e-3), models.SpectralLoss())
+    return model
+
+
+def test_the_frequency_autoencoder_learns():
+    training.set_seed(0)
+    model = compiled()
+    x = (0.5 * np.sin(0.3 * np.arange(4096) + np.arange(8)[:, None])).astype(np.float32)
+    history = model.fit(x, x, epochs=40, verbose=0).history["loss"]
+    assert history[-1] < 0.5 * history[0]
+
+
+def test_two_builds_have_one_content_key():
+    """What train_or_load goes by: no name in the compiled model may count up."""
+    keys = []
+    for _ in range(2):
+        training.set_seed(0)
+        keys.append(training._content_key(compiled(), {}))
+    assert keys[0] == keys[1]
+
+
+def test_the_compiled_frequency_autoencoder_saves_and_loads(tmp_path):
+    model = compiled()
+    x = audio(2, 4096)
+    model.fit(x, x, verbose=0)
+    loss = model.evaluate(x, x, verbose=0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert loaded.evaluate(x, x, verbose=0) == loss
+    assert loaded.to_json() == model.to_json()
+
+
 @pytest.mark.parametrize("latent", [1, 8, 64])
 def test_latent_is_the_number_of_channels(latent):
     model = models.time_autoencoder(samples=2048, latent=latent)
@@ -30,9 +129,10 @@ def test_latent_is_the_number_of_channels(latent):
 
 
 @pytest.mark.parametrize("latent", [0, -1, 1.5, "64", True])
-def test_impossible_latents_are_named(latent):
+@pytest.mark.parametrize("build", [models.time_autoencoder, models.frequency_autoencoder])
+def test_impossible_latents_are_named(build, latent):
     with pytest.raises(ValueError, match="latent must be a positive number of channels. Received: latent="):
-        models.time_autoencoder(samples=2048, latent=latent)
+        build(samples=2048, latent=latent)
 
 
 @pytest.mark.parametrize("samples", [0, 511, 513, 65_535])
@@ -49,6 +149,11 @@ def test_silent_training_audio_is_named():
 @pytest.mark.parametrize("samples, valid", [(512, 512), (767, 512), (768, 768), (65_536, 65_536), (65_700, 65_536)])
 def test_valid_length(samples, valid):
     assert models.valid_length(samples) == valid
+
+
+def test_valid_length_of_the_frequency_autoencoder():
+    options = {"kernel": models.FREQUENCY_SHORTEST, "stride": models.FREQUENCY_STEP}
+    assert [models.valid_length(samples, **options) for samples in (1536, 2047, 65_536, 66_000)] == [1536, 1536, 65_536, 65_536]
 
 
 def test_valid_length_of_too_few_samples():
@@ -87,6 +192,16 @@ def test_the_encoder_for_another_length_keeps_its_weights():
     )
 
 
+def test_the_frequency_encoder_for_another_length_keeps_its_weights():
+    model = models.frequency_autoencoder(samples=4096, latent=4)
+    longer = models.encoder_for(model, 8192)
+    assert longer.output.shape == (None, 14, 4)
+    x = audio(2, 8192)  # the shorter one's last frames mirror its end
+    np.testing.assert_allclose(
+        longer.predict(x, verbose=0)[:, :5], model.get_layer("encoder").predict(x[:, :4096], verbose=0)[:, :5], atol=1e-5
+    )
+
+
 def test_the_latent_classifier_is_the_studys():
     encoder = models.encoder_for(models.time_autoencoder(), 131_072)
     model = models.latent_classifier(encoder, 8)
@@ -120,7 +235,11 @@ def test_a_frozen_encoder_stays_as_it_was():
     assert all(np.array_equal(old, new.numpy()) for old, new in zip(before, model.get_layer("encoder").weights))
 
 
-@pytest.mark.parametrize("build", [lambda: models.time_autoencoder(samples=2048, mean=0.1, std=0.2), classifier])
+@pytest.mark.parametrize("build", [
+    lambda: models.time_autoencoder(samples=2048, mean=0.1, std=0.2), classifier,
+    lambda: models.frequency_autoencoder(samples=2048, latent=4),
+    lambda: models.waveform_model(models.frequency_autoencoder(samples=2048, latent=4)),
+])
 def test_saves_and_loads(tmp_path, build):
     model = build()
     model.save(tmp_path / "model.keras")

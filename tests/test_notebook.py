@@ -59,3 +59,10 @@ def test_metrics_are_plain_json(tmp_path):
     metrics = {"a": np.float32(0.5), "b": (np.int64(1), None), "c": float("nan"), "d": {"e": np.bool_(True)}}
     path = notebook.write_metrics(setup, metrics)
     assert json.loads(path.read_text()) == {"a": 0.5, "b": [1, None], "c": None, "d": {"e": True}}
+
+
+def test_numbers_of_a_comma_list():
+    assert notebook.numbers("latents", "512, 64,") == [512, 64]
+    for text in ("", "64;32", "0", "-3", "2.5"):
+        with pytest.raises(ValueError, match=f"latents must be positive integers.*Received: latents='{text}'"):
+            notebook.numbers("latents", text)

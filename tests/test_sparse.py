@@ -18,7 +18,7 @@ def music():
     return (0.1 * np.array(tones) + 0.003 * rng.normal(size=(4, 8192))).astype(np.float32)
 
 
-@pytest.mark.parametrize("latent, bits", [(512, 4), (256, 5), (128, 6), (64, 7), (32, 8), (1, 10)])
+@pytest.mark.parametrize("latent, bits", [(512, 4), (256, 5), (128, 6), (64, 7), (32, 8), (4, 10), (1, 11)])
 def test_fewer_words_say_more_of_where(latent, bits):
     assert sparse.gap_bits(latent) == bits
 
@@ -29,6 +29,8 @@ def test_the_latent_is_16_bit_words(music, latent):
     words = model.get_layer("encoder").predict(music, verbose=0)
     assert words.shape == (4, 33, latent)
     assert words.min() >= 0 and words.max() < 2**16
+    last = np.sum(words.reshape(4, -1) // 2 ** (16 - sparse.gap_bits(latent, 256)) + 1, axis=1) - 1
+    assert last.max() < 33 * 256  # no word points beyond the segment
     np.testing.assert_array_equal(words, np.round(words))
 
 
