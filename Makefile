@@ -1,14 +1,15 @@
 # make setup     makes .venv and installs fmalib there
 # make test      runs the tests
+# make bench-train   times training beside PyTorch, which it installs in .venv
 # make report    executes the notebooks on the synthetic data set: outputs/*/*.html
 PYTHON ?= python3
 BIN := .venv/bin
-NOTEBOOKS := 01_data 03_classifier
+NOTEBOOKS := 01_data 02_autoencoder 03_classifier 05_compression
 # The exact set that CI tested with this Python, where there is one; else the ranges of requirements.txt.
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 CONSTRAINTS := $(wildcard .ci/constraints-$(VERSION).txt)
 
-.PHONY: setup test test-slow report notebooks clean
+.PHONY: setup test test-slow bench-train report notebooks clean
 .DELETE_ON_ERROR:
 
 setup: .venv/installed
@@ -25,6 +26,11 @@ test: setup
 
 test-slow: setup
 	$(BIN)/python -m pytest -m slow
+
+# PyTorch is the opponent and nothing else here needs it.
+bench-train: setup
+	@$(BIN)/python -c 'import torch' 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check torch
+	$(BIN)/python tests/benchmarks/training.py
 
 report: setup $(addprefix report-,$(NOTEBOOKS))
 

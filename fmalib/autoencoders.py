@@ -14,7 +14,7 @@ SAMPLE_RATES = {"frequency": 8000, "time": 44_100}  # Hz, of the study's two bra
 MODELS = {"frequency": ("study", "sparse", *families.FAMILIES), "time": ("study",)}
 SNIPPET = 65_536  # samples of a training segment in the study
 BATCH_SIZES = {"frequency": 8, "time": 32}
-SPARSE_RATE = 1e-4  # the sparse autoencoder starts from an MDCT, which larger steps unlearn
+SPARSE_RATE = 3e-3  # of the angles of its windows
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,6 +141,14 @@ def train(domain, model, pipeline, *, latent, epochs, seed, loss="mse", patience
     return Autoencoder(name, network, encoder, run.history, run.seconds, run.directory.name, str(run))
 
 
+def untrained(domain, model, pipeline, *, latent):
+    """Returns the `Autoencoder` as it is before any training: the sparse one already works."""
+    mean, std = caches.standardisation(pipeline.cache, pipeline.training.index)
+    network = compiled(domain, model, samples=pipeline.length, latent=latent, mean=mean, std=std)
+    name = f"{domain}_{model}_{latent}_untrained"
+    return Autoencoder(name, models.waveform_model(network), network.get_layer("encoder"), None, 0.0, None, name)
+
+
 def pca_of_equal_size(pipeline, values):
     """Returns the PCA `Autoencoder` whose latent has at most `values` values for a segment, in either domain."""
     frames = lapped.n_frames(pipeline.length)
@@ -149,8 +157,14 @@ def pca_of_equal_size(pipeline, values):
 
 
 def first_kernel(autoencoder):
-    """Returns the weights of an autoencoder's first layer that has any: `(..., filters)`."""
+    """Returns the weights of an autoencoder's first layer that learns: `(..., filters)`.
+
+    For the sparse one they are the MDCT's cosines under the window that it learned: `(samples, filters)`.
+    """
     layer = next(layer for layer in autoencoder.encoder.layers if layer.trainable_weights)
+    if isinstance(layer, lapped.LappedAnalysis):
+        window = np.stack(layer.window())
+        return (window[:, :, None] * layer.cosines).reshape(-1, layer.hop)
     return np.asarray(layer.trainable_weights[0])
 
 

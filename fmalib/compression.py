@@ -9,6 +9,7 @@ import pandas as pd
 from fmalib import baselines, lapped, metrics, segments, sparse
 from fmalib.progress import bar
 
+ENOUGH_SEGMENTS = 500
 METRICS = ("spectral_rmse", "magnitude_rmse", "log_spectral_distance_db", "si_sdr_db")
 PUBLISHED = pd.DataFrame(  # the 2019 study's plot: its autoencoder and its downsampling baseline, on its own test split
     {
@@ -80,8 +81,11 @@ def classical(codec, sample_rate, kbps):
 
 
 def segments_that_fit(tracks, length, *, at_most=3):
-    """Returns how many segments of `length` samples lie side by side in the median track, from 1 to `at_most`."""
-    return int(np.clip(tracks["samples"].median() // length, 1, at_most))
+    """Returns how many segments of each track to measure: as many as lie side by side in the median one, 1 to `at_most`.
+
+    With hundreds of tracks it is 1: more segments of one track say little then, and coding them takes long.
+    """
+    return int(np.clip(min(tracks["samples"].median() // length, ENOUGH_SEGMENTS // len(tracks)), 1, at_most))
 
 
 def measure(coders, cache, tracks, length, *, per_track, batch_size=8, added_above=None, progress=True):
@@ -152,14 +156,12 @@ def demo(song, sample_rate, asked):
     return pd.DataFrame(rows)
 
 
-def _words(song, sample_rate, kbps, *, samples=65_536, hop=2048):
-    """Returns (song after the words of an MDCT, their bytes): as many words a segment as the bitrate pays for."""
-    frames = lapped.n_frames(samples, hop)
-    model = sparse.sparse_autoencoder(
-        samples=samples, hop=hop, latent=int(kbps * 1000 * samples / sample_rate / sparse.WORD_BITS / frames)
-    )
-    pieces = np.pad(song, (0, -len(song) % samples)).reshape(-1, samples)
-    files = [sparse.pack(words) for words in model.get_layer("encoder").predict_on_batch(pieces)]
-    words = np.stack([sparse.unpack(file, model.get_layer("encoder").output.shape[1:]) for file in files])
-    decoded = model.get_layer("decoder").predict_on_batch(words)
-    return decoded.reshape(-1)[: len(song)], sum(map(len, files))
+def _words(song, sample_rate, kbps, *, hop=2048):
+    """Returns (song after the words of an MDCT, their bytes): as near to the bitrate as a whole number a frame comes."""
+    samples = len(song)
+    words_a_frame = kbps * 1000 * samples / sample_rate / sparse.WORD_BITS / lapped.n_frames(samples, hop)
+    model = sparse.sparse_autoencoder(samples=samples, hop=hop, latent=max(1, round(words_a_frame)))
+    encoder = model.get_layer("encoder")
+    file = sparse.pack(encoder.predict_on_batch(song[None])[0])
+    words = sparse.unpack(file, encoder.output.shape[1:])
+    return model.get_layer("decoder").predict_on_batch(words[None])[0], len(file)

@@ -1,7 +1,8 @@
-"""Lapped transforms: frames of two blocks, one coefficient a sample. At first the MDCT, then whatever training makes of it.
+"""Lapped transforms: frames of two blocks, one coefficient a sample: the MDCT, with a window that training may shape.
 
 Where an STFT with a hop of a quarter window holds four numbers a sample, the modified discrete cosine transform (MDCT; Princen,
-Johnson and Bradley 1987) holds one, and still gives the signal back: neighbouring frames cancel each other's aliasing.
+Johnson and Bradley 1987) holds one, and still gives the signal back: neighbouring frames cancel each other's aliasing. That
+holds for every window whose halves are sine and cosine of the same angles, so the angles are what is learned.
 """
 
 import keras
@@ -21,28 +22,47 @@ def mdct_basis(hop=HOP):
 
     Frame times basis gives the coefficients, coefficients times its transpose the frame: the transform is its own inverse.
     """
+    window = np.sin(np.pi * (np.arange(2 * hop) + 0.5) / (2 * hop))
+    return (window.reshape(2, hop, 1) * _cosines(hop)).astype(np.float32)
+
+
+def _cosines(hop):
     time, frequency = np.arange(2 * hop)[:, None], np.arange(hop)
-    window = np.sin(np.pi * (time + 0.5) / (2 * hop))
-    cosines = np.cos(np.pi / hop * (time + 0.5 + hop / 2) * (frequency + 0.5))
-    return (np.sqrt(2 / hop) * window * cosines).reshape(2, hop, hop).astype(np.float32)
+    return (np.sqrt(2 / hop) * np.cos(np.pi / hop * (time + 0.5 + hop / 2) * (frequency + 0.5))).reshape(2, hop, hop)
+
+
+class _Lapped(keras.layers.Layer):
+    """What analysis and synthesis share: the window, by the angles of its rising half, a sine window at first."""
+
+    def _add_window(self, hop):
+        self.angles = self.add_weight(shape=((hop + 1) // 2,), initializer=_SineWindow(hop), name="angles")
+        self.cosines = _cosines(hop).astype(np.float32)
+
+    def window(self):
+        """Returns the window's two blocks, tensors of shape `(hop,)`."""
+        hop = self.cosines.shape[1]
+        falling = ops.cos(self.angles)[: hop // 2]
+        rise = ops.concatenate([ops.sin(self.angles), ops.flip(falling)])
+        return rise, ops.flip(rise)
 
 
 @keras.saving.register_keras_serializable(package="fmalib")
-class LappedAnalysis(keras.layers.Layer):
-    """Audio `(batch, samples)` to coefficients `(batch, frames, hop)`: the MDCT until it is trained."""
+class LappedAnalysis(_Lapped):
+    """Audio `(batch, samples)` to coefficients `(batch, frames, hop)`: the MDCT."""
 
     def __init__(self, hop=HOP, **options):
         super().__init__(**options)
         self.hop = hop
 
     def build(self, shape):
-        self.basis = self.add_weight(shape=(2, self.hop, self.hop), initializer=_Mdct(self.hop), name="basis")
+        self._add_window(self.hop)
 
     def call(self, audio):
         frames = n_frames(audio.shape[1], self.hop)
-        missing = (frames + 1) * self.hop - self.hop - audio.shape[1]
+        missing = frames * self.hop - audio.shape[1]
         blocks = ops.reshape(ops.pad(audio, [[0, 0], [self.hop, missing]]), (-1, frames + 1, self.hop))
-        return blocks[:, :-1] @ self.basis[0] + blocks[:, 1:] @ self.basis[1]
+        rise, fall = self.window()
+        return (blocks[:, :-1] * rise) @ self.cosines[0] + (blocks[:, 1:] * fall) @ self.cosines[1]
 
     def compute_output_shape(self, shape):
         return (shape[0], n_frames(shape[1], self.hop), self.hop)
@@ -52,20 +72,21 @@ class LappedAnalysis(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="fmalib")
-class LappedSynthesis(keras.layers.Layer):
-    """Coefficients `(batch, frames, hop)` to audio `(batch, samples)`: the inverse MDCT until it is trained."""
+class LappedSynthesis(_Lapped):
+    """Coefficients `(batch, frames, hop)` to audio `(batch, samples)`: the inverse MDCT."""
 
     def __init__(self, samples, **options):
         super().__init__(**options)
         self.samples = samples
 
     def build(self, shape):
-        hop = shape[-1]
-        self.basis = self.add_weight(shape=(2, hop, hop), initializer=_Mdct(hop), name="basis")
+        self._add_window(shape[-1])
 
     def call(self, coefficients):
-        first, second = (coefficients @ ops.transpose(self.basis[half]) for half in (0, 1))
-        blocks = second[:, :-1] + first[:, 1:]  # the outer halves of the outer frames cover padding
+        rise, fall = self.window()
+        first, second = (coefficients @ self.cosines[half].T for half in (0, 1))
+        # The outer halves of the outer frames cover padding.
+        blocks = second[:, :-1] * fall + first[:, 1:] * rise
         return ops.reshape(blocks, (-1, blocks.shape[1] * blocks.shape[2]))[:, : self.samples]
 
     def compute_output_shape(self, shape):
@@ -76,12 +97,12 @@ class LappedSynthesis(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="fmalib")
-class _Mdct(keras.initializers.Initializer):
+class _SineWindow(keras.initializers.Initializer):
     def __init__(self, hop):
         self.hop = hop
 
     def __call__(self, shape, dtype=None):
-        return ops.convert_to_tensor(mdct_basis(self.hop), dtype or "float32")
+        return ops.convert_to_tensor(np.pi * (np.arange(shape[0]) + 0.5) / (2 * self.hop), dtype or "float32")
 
     def get_config(self):
         return {"hop": self.hop}

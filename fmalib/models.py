@@ -6,9 +6,11 @@ a saved `.keras` file needs nothing beside it.
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import layers
 
 from fmalib import stft
+from fmalib.framed import FramedConv1D, FramedConv1DTranspose
 
 TIME_FILTERS = 64
 TIME_KERNEL = 512  # samples
@@ -61,13 +63,13 @@ def time_autoencoder(*, samples=65_536, latent=32, mean=0.0, std=1.0, weight_dec
     audio = keras.Input((samples,), name="audio")
     x = layers.Rescaling(1.0 / std, -mean / std, name="standardise")(audio)
     x = layers.Reshape((-1, 1), name="add_channel")(x)
-    x = layers.Conv1D(TIME_FILTERS, TIME_KERNEL, TIME_STRIDE, activation="relu", name="encoder_conv1", **decay)(x)
-    x = layers.Conv1D(latent, 1, activation="relu", name="latent", **decay)(x)
+    x = FramedConv1D(TIME_FILTERS, TIME_KERNEL, TIME_STRIDE, activation="relu", name="encoder_conv1", **decay)(x)
+    x = FramedConv1D(latent, 1, activation="relu", name="latent", **decay)(x)
     encoder = keras.Model(audio, x, name="encoder")
 
     code = keras.Input(encoder.output.shape[1:], name="code")
-    x = layers.Conv1DTranspose(TIME_FILTERS, 1, activation="relu", name="decoder_conv1", **decay)(code)
-    x = layers.Conv1DTranspose(1, TIME_KERNEL, TIME_STRIDE, name="decoder_conv2", **decay)(x)
+    x = FramedConv1DTranspose(TIME_FILTERS, 1, activation="relu", name="decoder_conv1", **decay)(code)
+    x = FramedConv1DTranspose(1, TIME_KERNEL, TIME_STRIDE, name="decoder_conv2", **decay)(x)
     x = layers.Reshape((samples,), name="drop_channel")(x)
     x = layers.Rescaling(std, mean, name="destandardise")(x)
     decoder = keras.Model(code, x, name="decoder")
@@ -109,13 +111,13 @@ def frequency_autoencoder(*, samples=65_536, latent=64, weight_decay=1e-5):
     x = layers.Conv2D(first, 5, 2, activation="relu", name="encoder_conv1", **decay)(x)
     x = layers.Conv2D(second, 5, 2, activation="relu", name="encoder_conv2", **decay)(x)
     bins = x.shape[2]
-    x = layers.Conv2D(latent, (1, bins), name="encoder_conv3", **decay)(x)
-    x = layers.Reshape((-1, latent), name="latent")(x)
+    x = layers.Reshape((-1, second), name="join_bins")(x)  # a convolution over all of them is one with as long a stride
+    x = FramedConv1D(latent, bins, bins, name="latent", **decay)(x)
     encoder = keras.Model(audio, x, name="encoder")
 
     code = keras.Input(encoder.output.shape[1:], name="code")
-    x = layers.Reshape((-1, 1, latent), name="add_bins")(code)
-    x = layers.Conv2DTranspose(second, (1, bins), activation="relu", name="decoder_conv1", **decay)(x)
+    x = FramedConv1DTranspose(second, bins, bins, activation="relu", name="decoder_conv1", **decay)(code)
+    x = layers.Reshape((-1, bins, second), name="split_bins")(x)
     x = layers.Conv2DTranspose(first, 5, 2, activation="relu", name="decoder_conv2", **decay)(x)
     x = layers.Conv2DTranspose(2, 5, 2, name="decoder_conv3", **decay)(x)
     decoder = keras.Model(code, x, name="decoder")
@@ -201,7 +203,7 @@ class Stft(layers.Layer):
         self.n_fft, self.hop = n_fft, hop
 
     def call(self, audio):
-        return stft.to_channels(stft.stft(audio, n_fft=self.n_fft, hop=self.hop))
+        return _to_channels(stft.stft(audio, n_fft=self.n_fft, hop=self.hop))
 
     def get_config(self):
         return {**super().get_config(), "n_fft": self.n_fft, "hop": self.hop}
@@ -234,11 +236,27 @@ class SpectralLoss(keras.losses.Loss):
         self.n_fft, self.hop = n_fft, hop
 
     def call(self, audio, channels):
-        target = stft.to_channels(stft.stft(audio, n_fft=self.n_fft, hop=self.hop))
-        return keras.ops.mean(keras.ops.square(channels - target), axis=(1, 2, 3))
+        return _mean_square(channels - _to_channels(stft.stft(audio, n_fft=self.n_fft, hop=self.hop)))
 
     def get_config(self):
         return {**super().get_config(), "n_fft": self.n_fft, "hop": self.hop}
+
+
+@tf.custom_gradient
+def _to_channels(spectrum):
+    """Returns what `stft.to_channels` returns, without its copy, which took a fifth of a training step."""
+    return tf.bitcast(spectrum, tf.float32), stft.from_channels  # a complex number is two floats in memory
+
+
+@tf.custom_gradient
+def _mean_square(error):
+    """Returns the mean square of each `(batch, frames, bins, 2)` error, `(batch,)`; its own gradient is one pass, not four."""
+    size = float(np.prod(error.shape[1:]))
+
+    def gradient(upstream):
+        return error * (2.0 / size * upstream[:, None, None, None])
+
+    return tf.reduce_sum(error**2, axis=(1, 2, 3)) / size, gradient
 
 
 def _check_latent(latent):

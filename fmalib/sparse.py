@@ -4,6 +4,9 @@ A network with a fixed number of latent channels gives every moment the same cha
 projection. Here the encoder keeps the largest coefficients of a lapped transform, wherever they are (k-sparse autoencoder:
 Makhzani and Frey 2013), and writes each as one word: the distance from the one before, and its size in mu-law steps. The
 words are integers of 16 bits, the decoder sees nothing else, and written to a file they are the bitrate that is claimed.
+
+What is learned is the windows of the transform, some 500 numbers. The transform itself was learned at first (a million
+weights from the MDCT on): with 23 training tracks, that fitted them and lost on others.
 """
 
 import math
@@ -28,7 +31,7 @@ def gap_bits(latent, hop=lapped.HOP):
 
 
 def sparse_autoencoder(*, samples=65_536, latent=64, hop=lapped.HOP):
-    """Returns the sparse autoencoder.
+    """Returns the sparse autoencoder; before any training it works with an MDCT under sine windows.
 
     Args:
         samples: length of input and output.

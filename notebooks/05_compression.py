@@ -159,11 +159,13 @@ plots.save(figure, setup.figures / "study_loss.png", data.caveat)
 # ## Families
 #
 # Roche et al. 2018 compared autoencoders of music at equal latent size. Here each of them codes the frames of an MDCT, phase
-# included, in `family_latent` values.
+# included, in `family_latent` values. The last row says how much of ours is learned: its transform's windows are, its
+# choice of what to keep is not.
 
 # %%
 kin = {kind: trained("frequency", kind, family_latent) for kind in families.FAMILIES}
 kin |= {names[model]: trained("frequency", model, family_latent) for model in ("study", "sparse")}
+kin["sparse words, untrained"] = autoencoders.untrained("frequency", "sparse", pipeline, latent=family_latent)
 family_table = compression.measure(
     [compression.autoencoder(autoencoder, rate, codec=kind) for kind, autoencoder in kin.items()],
     decoded["frequency"], test, pipeline.length, per_track=per_track,

@@ -70,6 +70,7 @@ def test_segments_that_fit():
     assert compression.segments_that_fit(pd.DataFrame({"samples": [240_000] * 3}), 65_536) == 3
     assert compression.segments_that_fit(pd.DataFrame({"samples": [80_000]}), 65_536) == 1
     assert compression.segments_that_fit(pd.DataFrame({"samples": [10**6]}), 65_536, at_most=5) == 5
+    assert compression.segments_that_fit(pd.DataFrame({"samples": [240_000] * 400}), 65_536) == 1
 
 
 def test_the_demo_keeps_to_its_bitrates():
@@ -79,7 +80,7 @@ def test_the_demo_keeps_to_its_bitrates():
     asked = {codec: rows["asked_kbps"].tolist() for codec, rows in table.groupby("codec")}
     assert asked == {"Words": [1, 8, 64, 320], "MP3": [8, 64, 320], "Opus": [8, 64]}  # and nothing faked
     words = table[table["codec"] == "Words"]
-    assert (words["real_kbps"] <= 1.5 * words["asked_kbps"]).all()  # two segments hold 2 s of song
+    np.testing.assert_allclose(words["real_kbps"], words["asked_kbps"], rtol=0.1)
     assert words["spectral_rmse"].is_monotonic_decreasing
     assert all(audio.shape == song.shape for audio in table["audio"])
 

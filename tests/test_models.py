@@ -35,8 +35,8 @@ def test_the_frequency_autoencoder_is_the_studys(latent):
     )
     shapes = [tuple(weight.shape) for weight in encoder.weights + decoder.weights]
     assert shapes == [
-        (5, 5, 2, 8), (8,), (5, 5, 8, 32), (32,), (1, 62, 32, latent), (latent,),
-        (1, 62, 32, latent), (32,), (5, 5, 8, 32), (8,), (5, 5, 2, 8), (2,),  # Keras transposes kernels: output, input
+        (5, 5, 2, 8), (8,), (5, 5, 8, 32), (32,), (62, 32, latent), (latent,),
+        (62, 32, latent), (32,), (5, 5, 8, 32), (8,), (5, 5, 2, 8), (2,),  # Keras transposes kernels: output, input
     ]
 
 
@@ -46,7 +46,7 @@ def test_the_frequency_autoencoders_activations():
     latent = model.get_layer("encoder").predict(audio(2, 4096), verbose=0)
     spectrum = model.predict(audio(2, 4096), verbose=0)
     assert (latent < 0).mean() > 0.2 and (spectrum < 0).mean() > 0.2
-    hidden = [layer for part in ("encoder", "decoder") for layer in model.get_layer(part).layers if "conv" in layer.name]
+    hidden = [layer for part in ("encoder", "decoder") for layer in model.get_layer(part).layers if hasattr(layer, "kernel")]
     assert [layer.activation.__name__ for layer in hidden] == ["relu", "relu", "linear", "relu", "relu", "linear"]
 
 
@@ -75,6 +75,49 @@ def test_the_spectral_loss_is_the_studys():
     assert float(models.SpectralLoss()(x, spectrum)) == pytest.approx(np.mean(error**2), rel=1e-5)
     silence = float(models.SpectralLoss()(x, np.zeros_like(spectrum))) ** 0.5
     assert silence == pytest.approx(96**0.5 * np.sqrt(np.mean(x**2)), rel=0.02)
+
+
+def test_shortcuts_equal_the_definitions():
+    """The front end and the loss in values and gradients: both have gradients of their own."""
+    import tensorflow as tf
+
+    def shortcut(x, y):
+        return tf.reduce_sum(models.SpectralLoss(reduction=None)(x, y + models.Stft(512, 128)(2 * x)) * [1.0, 2.0])
+
+    def definition(x, y):
+        error = y + stft.to_channels(stft.stft(2 * x)) - stft.to_channels(stft.stft(x))
+        return tf.reduce_sum(tf.reduce_mean(error**2, axis=(1, 2, 3)) * [1.0, 2.0])
+
+    results = []
+    for loss in (shortcut, definition):
+        x, y = tf.constant(audio(2, 2048)), stft.to_channels(stft.stft(audio(2, 2048, seed=1)))
+        with tf.GradientTape() as tape:
+            tape.watch([x, y])
+            value = loss(x, y)
+        results.append([value, *tape.gradient(value, [x, y])])
+    for ours, expected in zip(*results, strict=True):
+        np.testing.assert_allclose(ours, expected, rtol=1e-4, atol=1e-6 * np.abs(expected).max())
+
+
+def plain_twin(model):
+    """Returns a model with the weights of another, built of Keras's own layers alone from the STFT on."""
+    from keras import layers
+
+    steps = [
+        layers.Conv2D(8, 5, 2, activation="relu"), layers.Conv2D(32, 5, 2, activation="relu"), layers.Conv2D(4, (1, 62)),
+        layers.Conv2DTranspose(32, (1, 62), activation="relu"), layers.Conv2DTranspose(8, 5, 2, activation="relu"),
+        layers.Conv2DTranspose(2, 5, 2),
+    ]
+    twin = keras.Sequential([keras.Input(model.output.shape[1:]), *steps])
+    twin.set_weights([own.reshape(new.shape) for own, new in zip(model.get_weights(), twin.weights, strict=True)])
+    return twin
+
+
+def test_the_frequency_autoencoder_equals_plain_convolutions():
+    model = models.frequency_autoencoder(samples=4096, latent=4)
+    x = audio(2, 4096)
+    expected = plain_twin(model).predict(stft.to_channels(stft.stft(x)), verbose=0)
+    np.testing.assert_allclose(model.predict(x, verbose=0), expected, atol=1e-5 * np.abs(expected).max())
 
 
 def test_a_waveform_model_inverts_the_spectrum():

@@ -19,6 +19,16 @@ KEYS_03 = {
 }
 
 
+KEYS_02 = {
+    "spectral_rmse", "downsample_rmse", "pca_rmse", "silence_rmse", "nominal_kbps", "compression_ratio", "latent_shape",
+    "n_parameters", "n_test_clips", "train_seconds",
+}
+KEYS_05 = {
+    "codec", "latent", "nominal_kbps", "real_kbps", "spectral_rmse", "magnitude_rmse", "log_spectral_distance_db", "si_sdr_db",
+    "n_clips", "section",
+}
+
+
 def papermill(name, out, *options, cwd=REPOSITORY):
     """Runs a notebook; returns (exit status, what it printed, outputs as text)."""
     out.mkdir(parents=True, exist_ok=True)
@@ -53,7 +63,7 @@ def executed(tmp_path_factory):
 
 
 def test_there_are_notebooks():
-    assert {"01_data.ipynb", "03_classifier.ipynb"} <= {path.name for path in NOTEBOOKS}
+    assert {f"{name}.ipynb" for name in ("01_data", "02_autoencoder", "03_classifier", "05_compression")} <= {path.name for path in NOTEBOOKS}
 
 
 def test_pairs_are_in_sync_and_free_of_outputs():
@@ -110,6 +120,37 @@ def test_metrics_of_the_classifier(executed):
     assert 0 <= low <= metrics["accuracy_vote"] <= high <= 1
     # Two training tracks a genre teach nobody much: what the systems reach is for tests of their own.
     assert all(0 <= metrics[key] <= 1 for key in metrics if key.startswith("accuracy") and "ci95" not in key)
+
+
+def test_metrics_of_the_autoencoder(executed):
+    metrics = json.loads((executed("02_autoencoder.ipynb") / "metrics.json").read_text())
+    assert set(metrics) >= KEYS_02
+    assert metrics["latent_shape"] == [126, 64] and metrics["nominal_kbps"] == 15.75
+    assert metrics["compression_ratio"] == pytest.approx(65_536 / (126 * 64))
+    # Two epochs are no training to speak of; what needs none is in its place.
+    assert 0 < metrics["pca_rmse"] < metrics["silence_rmse"] and 0 < metrics["downsample_rmse"] < metrics["silence_rmse"]
+
+
+def test_metrics_of_the_compression_study(executed):
+    metrics = json.loads((executed("05_compression.ipynb") / "metrics.json").read_text())
+    rows = metrics["rows"]
+    assert all(set(row) >= KEYS_05 for row in rows)
+    assert {row["section"] for row in rows} == {"sweep", "families", "losses", "demo"}
+    sweep = [row for row in rows if row["section"] == "sweep"]
+    error = {(row["codec"], row["latent"]): row["spectral_rmse"] for row in sweep}
+    assert error["ours: sparse words", 256] < 0.5 * error["PCA of MDCT frames", 256]
+    for row in sweep:
+        has_bytes = row["codec"] in ("MP3", "Opus", "ours: sparse words")
+        assert (row["real_kbps"] is not None) == has_bytes
+    silent = [row for row in sweep if row["codec"] == "silence"]
+    assert len(silent) == 1 and silent[0]["nominal_kbps"] is None and silent[0]["si_sdr_db"] is None
+    slowest = min(row["asked_kbps"] for row in rows if row["section"] == "demo" and row["codec"] != "Words")
+    assert slowest == 8  # neither MP3 nor Opus goes lower, and nothing says they do
+
+
+def test_an_autoencoder_that_does_not_exist_is_an_error(tmp_path):
+    status, log, _ = papermill("02_autoencoder.ipynb", tmp_path, *SMALL, "-p", "domain", "time", "-p", "model", "deep")
+    assert status != 0 and "In the time domain, model must be one of study. Received: model='deep'" in log
 
 
 def test_a_second_run_repeats_the_metrics_and_trains_nothing(executed, tmp_path):
