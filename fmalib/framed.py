@@ -14,7 +14,7 @@ class FramedConv1D(layers.Conv1D):
     """`keras.layers.Conv1D` for strides that divide the kernel: `(batch, steps, channels)` to `(batch, frames, filters)`.
 
     Raises:
-        ValueError: a kernel that is no multiple of the stride; padding, dilation or groups; fewer steps than a kernel.
+        ValueError: a kernel that is no multiple of the stride; padding, dilation or groups.
     """
 
     def __init__(self, *args, **options):
@@ -26,8 +26,6 @@ class FramedConv1D(layers.Conv1D):
         blocks = kernel_size // stride  # in a frame
         frames = (x.shape[1] - kernel_size) // stride + 1
         channels = x.shape[2]
-        if frames < 1:
-            raise ValueError(f"The input must hold a kernel of {kernel_size} steps. Received: steps={x.shape[1]}")
         if (frames + blocks - 1) * stride < x.shape[1]:  # TensorFlow's gradient of a slice is slow even where all is kept
             x = x[:, : (frames + blocks - 1) * stride]
         if blocks > 1:

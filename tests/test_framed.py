@@ -81,8 +81,3 @@ def test_saves_and_loads(tmp_path):
 def test_what_is_no_product_of_frames_is_named(framed, options, received):
     with pytest.raises(ValueError, match=f"A framed convolution.*Received: .*{received}"):
         framed(4, 512, **options)
-
-
-def test_too_little_audio_is_named():
-    with pytest.raises(ValueError, match="steps=511"):
-        FramedConv1D(4, 512, 256)(random(1, 511, 1))

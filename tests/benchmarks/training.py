@@ -2,13 +2,14 @@
 
 Trains both autoencoders of the original study on one random batch, by `fit` as `fmalib.training` does, and the same networks
 in PyTorch in a process of its own. First it copies the weights over and checks that both give the same output, before and
-after a few steps. Then both take turns, so that whatever else the machine does hits both, and it prints milliseconds per
+after three steps. Then both take turns, so that whatever else the machine does hits both, and it prints milliseconds per
 snippet of 65,536 samples and the ratio of the turns.
 """
 
 import argparse
 import importlib.metadata
 import importlib.util
+import os
 import subprocess
 import sys
 import tempfile
@@ -22,7 +23,7 @@ import fmalib  # noqa: F401 - before TensorFlow, whose settings it makes
 SAMPLES = 65_536
 LEARNING_RATE = 1e-3
 WEIGHT_DECAY = 1e-5
-EPSILON = 1e-7  # of Adam: Keras's default
+EPSILON = 1e-12  # of Adam: Keras adds it before the bias correction, PyTorch after it, so a larger one is not the same
 SETTINGS = {  # latent channels, snippets in a batch, steps in a turn
     "frequency": (64, 8, 8),
     "time": (32, 32, 24),
@@ -124,7 +125,11 @@ def measure(name, rounds, threads):
         np.save(folder / "audio.npy", audio)
         np.savez(folder / "weights.npz", *model.get_weights())
         command = [sys.executable, __file__, "--torch", name, "--threads", str(threads), "--folder", str(folder)]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as worker:
+        # By default PyTorch's threads spin where they wait; beside any other work that makes them five times slower.
+        environment = {"OMP_WAIT_POLICY": "passive", **os.environ}
+        with subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+        ) as worker:
 
             def torch_steps(count):
                 print(count, file=worker.stdin, flush=True)
@@ -142,7 +147,7 @@ def measure(name, rounds, threads):
             same(model.predict(audio, verbose=0), np.load(folder / "torch.npy"), 1e-4)
             model.fit(data, steps_per_epoch=3, shuffle=False, verbose=0)
             torch_steps(3)
-            same(model.predict(audio, verbose=0), np.load(folder / "torch.npy"), 1e-2)
+            same(model.predict(audio, verbose=0), np.load(folder / "torch.npy"), 5e-2)
             # The first turn warms up.
             model.fit(data, steps_per_epoch=steps, epochs=rounds + 1, callbacks=[Turns()], shuffle=False, verbose=0)
             worker.stdin.close()
@@ -150,9 +155,10 @@ def measure(name, rounds, threads):
 
 
 def same(ours, theirs, tolerance):
-    """Raises AssertionError unless two outputs differ by less than a share of their size."""
+    """Exits unless two outputs differ by less than a share of their size; Adam's first steps enlarge rounding errors."""
     error = np.sqrt(np.mean((ours - theirs) ** 2) / np.mean(theirs**2))
-    assert error < tolerance, f"fmalib and PyTorch do not compute the same. Received: relative difference {error:.2g}"
+    if not error < tolerance:
+        sys.exit(f"fmalib and PyTorch do not compute the same. Received: relative difference {error:.2g}")
 
 
 def main():
@@ -175,14 +181,19 @@ def main():
     tf.config.threading.set_intra_op_parallelism_threads(options.threads)
     tf.config.threading.set_inter_op_parallelism_threads(options.threads)
     versions = {**training.versions(), "torch": importlib.metadata.version("torch")}
-    print(", ".join(f"{name} {versions[name]}" for name in ("tensorflow", "keras", "torch")) + f"; {options.threads} threads each")
+    print(", ".join(f"{name} {versions[name]}" for name in ("tensorflow", "keras", "torch")))
+    print(f"{options.threads} threads each; load of the machine before: {os.getloadavg()[0]:.1f}")
     for name in options.model:
         turns = measure(name, options.rounds, options.threads)
         latent, batch, _ = SETTINGS[name]
-        print(f"{name} autoencoder, latent {latent}, batches of {batch}; median (and quartiles) of {len(turns)} turns")
+        print(f"{name} autoencoder, latent {latent}, batches of {batch}; median (quartiles) of {len(turns)} turns")
         for side, values in zip(("fmalib ", "PyTorch"), turns.T):
-            print(f"  {side} {spread(values)} ms per snippet, {1000 / np.median(values):.0f} snippets/s")
-        print(f"  fmalib trains {spread(turns[:, 1] / turns[:, 0])} times as fast")
+            print(
+                f"  {side} {spread(values)} ms per snippet, {1000 / np.median(values):.0f} snippets/s; "
+                f"fastest {values.min():.2f} ms"
+            )
+        ratio, fastest = turns[:, 1] / turns[:, 0], turns.min(axis=0)
+        print(f"  fmalib trains {spread(ratio)} times as fast; {fastest[1] / fastest[0]:.2f} times by the fastest turns")
 
 
 def spread(values):
