@@ -156,6 +156,18 @@ figure = plots.learning_curves(histories, "loss", f"{data.name}: the study's net
 plots.save(figure, setup.figures / "study_loss.png", data.caveat)
 
 # %% [markdown]
+# Above 30 kbit/s the published curve stops falling. When does that happen? The root of the validation loss (the study's
+# RMSE, taken of the network's own spectrum) after so many epochs, by latent size: a training that is stopped
+# early has no use for a larger latent yet.
+
+# %%
+reached = pd.DataFrame({latent: np.sqrt(sweep["study", latent].history["val_loss"]) for latent in sizes})
+reached.index = pd.Index(reached.index + 1, name="epochs")
+marks = [epoch for epoch in (1, 2, 5, 10, 20, 30, 40, 50) if epoch in reached.index]
+display(reached.loc[marks].style.format(precision=3, na_rep="").set_caption("validation RMSE by latent size"))
+print(data.caveat)
+
+# %% [markdown]
 # ## Families
 #
 # Roche et al. 2018 compared autoencoders of music at equal latent size. Here each of them codes the frames of an MDCT, phase
@@ -275,6 +287,7 @@ metrics = {
     "dataset": data.name, "split": split, "fingerprint": data.fingerprint, "seed": seed, "epochs": epochs,
     "n_train_tracks": len(pipeline.training), "n_test_clips": len(test), "n_test_artists": test["artist"].nunique(),
     "train_seconds": sum(run.seconds for run in [*sweep.values(), *kin.values(), *by_loss.values()]),
+    "study_validation_rmse_by_epoch": {str(latent): values.dropna().tolist() for latent, values in reached.items()},
     "rows": rows.astype(object).where(rows.notna(), None).to_dict("records"), "note": data.caveat,
 }
 print(notebook.write_metrics(setup, metrics))
