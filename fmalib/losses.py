@@ -10,7 +10,6 @@ from fmalib import stft
 
 N_FFT = 1024  # samples, as in the study; the hop is a quarter
 TOTAL_VARIATION = 0.01  # weight of the squared difference of neighbouring samples, as in the study
-SMOOTHNESS = 0.3  # the same weight where it begins to matter
 FLOOR_DB = -60.0  # of log power: an STFT of silence has no logarithm
 
 
@@ -22,16 +21,8 @@ def _l1(target, output):
     return tf.reduce_mean(tf.abs(target - output), axis=-1)
 
 
-def _variation(output):
-    return tf.reduce_mean((output[:, 1:] - output[:, :-1]) ** 2, axis=-1)
-
-
 def _total_variation(target, output):
-    return _mse(target, output) + TOTAL_VARIATION * _variation(output)
-
-
-def _smooth(target, output):
-    return _mse(target, output) + SMOOTHNESS * _variation(output)
+    return _mse(target, output) + TOTAL_VARIATION * tf.reduce_mean((output[:, 1:] - output[:, :-1]) ** 2, axis=-1)
 
 
 def _magnitude(audio):
@@ -61,7 +52,6 @@ LOSSES = {
     "stft_l2": _distance(_magnitude, 2),
     "log_stft_l1": _distance(_log_power, 1),
     "log_stft_l2": _distance(_log_power, 2),
-    "mse_smooth": _smooth,
 }
 
 
@@ -71,8 +61,7 @@ class AudioLoss(keras.losses.Loss):
 
     Args:
         kind: `mse` and `l1` of samples; `mse_tv`, with the squared difference of neighbouring output samples; `stft_l1`,
-            `stft_l2` of STFT magnitudes; `log_stft_l1`, `log_stft_l2` of log STFT power (bel); these are the study's.
-            `mse_smooth` is `mse_tv` with 30 times its weight, which begins to matter.
+            `stft_l2` of STFT magnitudes; `log_stft_l1`, `log_stft_l2` of log STFT power (bel).
         std: standard deviation of the training audio, which both waveforms are divided by.
 
     Raises:

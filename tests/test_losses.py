@@ -14,13 +14,12 @@ def pair():
 
 
 def by_hand(kind, target, output):
-    if kind in ("mse", "l1", "mse_tv", "mse_smooth"):
+    if kind in ("mse", "l1", "mse_tv"):
         error = target - output
         return {
             "mse": np.mean(error**2),
             "l1": np.mean(np.abs(error)),
             "mse_tv": np.mean(error**2) + 0.01 * np.mean(np.diff(output) ** 2),
-            "mse_smooth": np.mean(error**2) + 0.3 * np.mean(np.diff(output) ** 2),
         }[kind]
     power = [np.abs(librosa.stft(audio, n_fft=1024, pad_mode="reflect")) ** 2 for audio in (target, output)]
     x, y = (np.log10(np.maximum(part, 1e-6)) if kind.startswith("log") else np.sqrt(part) for part in power)
