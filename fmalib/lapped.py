@@ -5,6 +5,8 @@ Johnson and Bradley 1987) holds one, and still gives the signal back: neighbouri
 holds for every window whose halves are sine and cosine of the same angles, so the angles are what is learned.
 """
 
+import functools
+
 import keras
 import numpy as np
 from keras import ops
@@ -26,9 +28,11 @@ def mdct_basis(hop=HOP):
     return (window.reshape(2, hop, 1) * _cosines(hop)).astype(np.float32)
 
 
+@functools.lru_cache(maxsize=4)
 def _cosines(hop):
     time, frequency = np.arange(2 * hop)[:, None], np.arange(hop)
-    return (np.sqrt(2 / hop) * np.cos(np.pi / hop * (time + 0.5 + hop / 2) * (frequency + 0.5))).reshape(2, hop, hop)
+    cosines = np.sqrt(2 / hop) * np.cos(np.pi / hop * (time + 0.5 + hop / 2) * (frequency + 0.5))
+    return cosines.reshape(2, hop, hop).astype(np.float32)
 
 
 class _Lapped(keras.layers.Layer):
@@ -36,7 +40,7 @@ class _Lapped(keras.layers.Layer):
 
     def _add_window(self, hop):
         self.angles = self.add_weight(shape=((hop + 1) // 2,), initializer=_SineWindow(hop), name="angles")
-        self.cosines = _cosines(hop).astype(np.float32)
+        self.cosines = _cosines(hop)
 
     def window(self):
         """Returns the window's two blocks, tensors of shape `(hop,)`."""

@@ -1,18 +1,23 @@
 """Fixtures: everything the tests make goes to temporary folders."""
 
+import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
+import nbformat
 import numpy as np
 import pytest
 import soundfile
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+SMALL = ["-p", "quick", "True", "-p", "tracks_per_genre", "6"]
 
 
 def pytest_collection_modifyitems(items):
-    """Puts the slowest file first, so that two workers end at about the same time."""
-    items.sort(key=lambda item: item.path.name != "test_notebooks.py")
+    """Puts the slowest files first, so that two workers end at about the same time."""
+    items.sort(key=lambda item: not item.path.name.startswith("test_notebooks"))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -59,3 +64,49 @@ def genre_folder(tmp_path):
                 file.artist = f"{genre} artist {number // 2}"
                 file.write(tone(pitch + 10 * number, seed=number))
     return tmp_path / "music"
+
+
+def papermill(name, out, *options, cwd=REPOSITORY):
+    """Runs a notebook; returns (exit status, what it printed, outputs as text)."""
+    out.mkdir(parents=True, exist_ok=True)
+    source = os.path.relpath(REPOSITORY / "notebooks" / name, cwd)
+    command = [sys.executable, "-m", "papermill", source, str(out / name), "-p", "out_dir", str(out), *options]
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=280)
+    return done.returncode, done.stdout + done.stderr, text_of(out / name)
+
+
+def text_of(path):
+    """Returns everything that an executed notebook printed."""
+    if not path.exists():
+        return ""
+    outputs = [output for cell in nbformat.read(path, 4).cells for output in cell.get("outputs", [])]
+    return "".join(output.get("text", "") for output in outputs)
+
+
+@pytest.fixture(scope="session")
+def executed(tmp_path_factory):
+    """Returns a function that executes a notebook small, once, and returns its output folder."""
+    done = {}
+
+    def execute(name):
+        if name not in done:
+            out = tmp_path_factory.mktemp("notebooks") / Path(name).stem
+            status, log, _ = papermill(name, out, *SMALL)
+            assert status == 0, log[-3000:]
+            done[name] = out
+        return done[name]
+
+    return execute
+
+
+def check_executed(executed, name):
+    """Executes a notebook and looks at what every one must leave."""
+    out = executed(name)
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert metrics["dataset"] == "synth" and "nothing else" in metrics["note"]
+    assert len(list((out / "figures").glob("*.png"))) >= 3
+    assert list((out / "audio").glob("*.wav"))
+    cells = nbformat.read(out / name, 4).cells
+    assert not [output for cell in cells for output in cell.get("outputs", []) if output.get("name") == "stderr"]
+    assert "WARNING" not in text_of(out / name)
+    assert "nothing else" in cells[-1].outputs[0].text
