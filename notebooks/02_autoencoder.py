@@ -40,7 +40,7 @@ domain = "frequency"  # frequency (8 kHz, 8.2-s segments) or time (44.1 kHz, 1.5
 model = "study"  # study; in the frequency domain also sparse (ours), pca, shallow, deep, lstm, variational, denoising
 latent = 64  # channels of the latent; the study had 512, 256, 128, 64, 32 in frequency, 32 in time
 loss = "mse"  # time domain only: mse, l1, mse_tv, stft_l1, stft_l2, log_stft_l1, log_stft_l2
-epochs = 20  # at most; 50 in the study
+epochs = 10  # at most; 50 in the study
 min_segments = 256  # an epoch has at least this many segments: small data sets give several crops of each track
 
 # %%

@@ -18,7 +18,7 @@
 #
 # - **You will** sweep the latent size and compare error over bitrate with downsampling, PCA, MP3, Opus and silence; compare
 #   families of autoencoders and losses of the time domain; and hear one song from 1 to 320 kbit/s.
-# - **It needs** nothing: the default is synthetic music and five epochs, whose numbers prove that the code runs and nothing
+# - **It needs** nothing: the default is synthetic music and two epochs, whose numbers prove that the code runs and nothing
 #   else. Use `-p dataset fma_small -p data_dir FOLDER -p epochs 50` for real results.
 # - **It takes** about six minutes on two cores the first time; trained models are found again.
 
@@ -39,7 +39,7 @@ tracks_per_genre = 0  # at most this many tracks a genre, three or more; 0 takes
 latents = "512,256,128,64,32"  # channels of the latent in the sweep, a comma list; the study's by default
 family_latent = 64  # values a frame in the table of families
 losses = "mse,l1,mse_tv,stft_l1,stft_l2,log_stft_l1,log_stft_l2"  # of the time domain, a comma list
-epochs = 5  # at most; 50 in the study
+epochs = 2  # at most; 50 in the study
 min_segments = 128  # an epoch has at least this many segments: small data sets give several crops of each track
 demo_seconds = 8.0  # of one song, at ten bitrates
 
