@@ -242,8 +242,8 @@ print(
 
 # %% [markdown]
 # A loss of magnitudes alone leaves the phase free: any noise of the right level satisfies it, and the waveform's error is
-# large. The squared error is ruled by the loudest moments; the absolute error treats the quiet ones, between the
-# beats, with as much care, and there noise is heard. The study's total variation term weighs a hundredth of the squared error:
+# large. The squared error is ruled by the loudest moments. The absolute error cares for the quiet ones as much, which may be
+# why it adds less noise on real music. The study's total variation term weighs a hundredth of the squared error:
 # too little to change anything.
 
 # %% [markdown]
