@@ -137,7 +137,9 @@ shown = ["codec", "latent", "nominal_kbps", "real_kbps", *compression.METRICS, "
 
 def show(rows, columns=shown):
     """Shows a table with its caveat."""
-    display(rows[columns].style.format(precision=3, na_rep="").hide(axis="index"))
+    formats = {"added_energy": "{:.2e}", "n_parameters": "{:,}", "train_seconds": "{:.0f}"}
+    formats = {column: form for column, form in formats.items() if column in columns}
+    display(rows[columns].style.format(formats, precision=3, na_rep="").hide(axis="index"))
     print(data.caveat)
 
 
@@ -186,7 +188,7 @@ family_table = compression.measure(
 )
 family_table["n_parameters"] = [autoencoder.model.count_params() for autoencoder in kin.values()]
 family_table["train_seconds"] = [autoencoder.seconds for autoencoder in kin.values()]
-show(family_table, [*shown, "n_parameters", "train_seconds"])
+show(family_table, ["codec", *compression.METRICS, "n_clips", "n_parameters", "train_seconds"])
 
 # %%
 bars = {row.codec: (row.spectral_rmse, row.spectral_rmse_ci95) for row in family_table.itertuples()}
@@ -207,7 +209,7 @@ loss_table = compression.measure(
     [compression.autoencoder(autoencoder, short.cache.sample_rate, codec=kind) for kind, autoencoder in by_loss.items()],
     decoded["time"], short_test, short.length, per_track=short_per_track, added_above=4000.0,
 )
-show(loss_table, [*shown, "added_energy"])
+show(loss_table, ["codec", *compression.METRICS, "n_clips", "added_energy"])
 
 # %%
 title = f"{data.name}: time domain, {len(short_test)} test clips"
