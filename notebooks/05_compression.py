@@ -301,6 +301,7 @@ error = table.pivot_table("spectral_rmse", "latent", "codec", sort=False)
 lower = table[table["codec"] == "downsampling"].set_index(error.index)["spectral_rmse"]
 for model, name in names.items():
     ratio = error[name] / lower
-    print(f"{name}: " + ", ".join(f"latent {latent} {error[name][latent]:.3f} ({ratio[latent]:.2f} of downsampling)" for latent in sizes))
+    shares = (f"latent {latent} {error[name][latent]:.3f} ({ratio[latent]:.2f} of downsampling)" for latent in sizes)
+    print(f"{name}: {', '.join(shares)}")
 silent = table["spectral_rmse"].iloc[-1]
 print(f"Silence {silent:.3f}; {data.name}, {len(test)} test clips, {epochs} epochs at most, seed {seed}.\n{data.caveat}")
