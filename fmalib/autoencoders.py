@@ -57,7 +57,7 @@ class Autoencoder:
         if self.model.name != "sparse_autoencoder":
             return self.encoder
         coefficients = self.model.get_layer("decoder").get_layer("from_words")(self.encoder.output)
-        return keras.Model(self.encoder.input, keras.ops.abs(coefficients))
+        return keras.Model(self.encoder.input, sparse.Sizes(name="sizes")(coefficients), name="encoder")
 
     @property
     def latent_values(self):

@@ -1,5 +1,7 @@
 """Hand-made features of whole tracks: the controls that a learned representation has to beat."""
 
+import dataclasses
+import time
 import warnings
 
 import numpy as np
@@ -9,7 +11,7 @@ from fmalib.progress import bar
 
 N_MFCC = 20
 STATISTICS = ("mean", "std", "skew", "kurtosis", "median", "min", "max")
-MFCC_VERSION = 1  # part of the file name: bump when the feature changes
+MFCC_VERSION = 2  # part of the file name: bump when the feature changes
 
 
 def mfcc_statistics(signal, sample_rate):
@@ -34,23 +36,32 @@ def mfcc_statistics(signal, sample_rate):
     return np.nan_to_num(np.concatenate(columns)).astype(np.float32)
 
 
+@dataclasses.dataclass(frozen=True)
+class MfccTable:
+    """MFCC statistics of tracks: `track_ids` `(tracks,)`, `values` `(tracks, 140)`, and the `seconds` that they took."""
+
+    track_ids: np.ndarray
+    values: np.ndarray
+    seconds: float
+
+
 def mfcc_table(cache, *, progress=True, n_jobs=2):
-    """Returns (track ids `(tracks,)`, features `(tracks, 140)`) of all decoded tracks; computed once and kept on disk."""
+    """Returns the `MfccTable` of all decoded tracks; computed once and kept on disk."""
     import joblib
 
     file = cache.directory / f"mfcc-v{MFCC_VERSION}.npz"
-    if file.exists():
-        with np.load(file, allow_pickle=False) as kept:
-            return kept["track_id"], kept["features"]
-    tracks = bar(audio_cache.read(cache), total=len(cache.tracks), desc="MFCC statistics", unit="track", progress=progress)
-    jobs = (joblib.delayed(_one)(track_id, samples, cache.sample_rate) for track_id, samples in tracks)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Precision loss", category=RuntimeWarning)  # of near silence
-        rows = joblib.Parallel(n_jobs=n_jobs, prefer="threads", pre_dispatch="2*n_jobs")(jobs)
-    track_ids, features = np.array([row[0] for row in rows]), np.stack([row[1] for row in rows])
-    with paths.atomic(file) as temporary:
-        np.savez(temporary, track_id=track_ids, features=features)
-    return track_ids, features
+    if not file.exists():
+        started = time.perf_counter()
+        tracks = bar(audio_cache.read(cache), total=len(cache.tracks), desc="MFCC statistics", unit="track", progress=progress)
+        jobs = (joblib.delayed(_one)(track_id, samples, cache.sample_rate) for track_id, samples in tracks)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Precision loss", category=RuntimeWarning)  # of near silence
+            rows = joblib.Parallel(n_jobs=n_jobs, prefer="threads", pre_dispatch="2*n_jobs")(jobs)
+        track_ids, values = np.array([row[0] for row in rows]), np.stack([row[1] for row in rows])
+        with paths.atomic(file) as temporary:
+            np.savez(temporary, track_ids=track_ids, values=values, seconds=time.perf_counter() - started)
+    with np.load(file, allow_pickle=False) as kept:
+        return MfccTable(kept["track_ids"], kept["values"], float(kept["seconds"]))
 
 
 def _one(track_id, samples, sample_rate):

@@ -58,7 +58,7 @@ def time_autoencoder(*, samples=65_536, latent=32, mean=0.0, std=1.0, weight_dec
         )
     if not std > 0:
         raise ValueError(f"std must be positive: is the training audio silent? Received: std={std}")
-    decay = _decay(weight_decay)
+    decay = l2_penalty(weight_decay)
 
     audio = keras.Input((samples,), name="audio")
     x = layers.Rescaling(1.0 / std, -mean / std, name="standardise")(audio)
@@ -103,7 +103,7 @@ def frequency_autoencoder(*, samples=65_536, latent=64, weight_decay=1e-5):
             f"samples must be a multiple of {FREQUENCY_STEP}, {FREQUENCY_SHORTEST} or more; see valid_length. "
             f"Received: samples={samples}"
         )
-    decay = _decay(weight_decay)
+    decay = l2_penalty(weight_decay)
     first, second = FREQUENCY_FILTERS
 
     audio = keras.Input((samples,), name="audio")
@@ -144,53 +144,13 @@ def encoder_for(autoencoder, samples):
         autoencoder: model with a layer `encoder`, such as `time_autoencoder` or `frequency_autoencoder`.
         samples: length of the new input.
     """
-    source = autoencoder.get_layer("encoder")
-    encoder = keras.models.clone_model(source, input_tensors=keras.Input((samples,), name="audio"))
-    encoder.set_weights(source.get_weights())
-    return encoder
+    return with_length(autoencoder.get_layer("encoder"), samples)
 
 
-def latent_classifier(encoder, n_genres, *, weight_decay=1e-5):
-    """Returns the study's genre classifier on a latent: the encoder, frozen, and its head.
-
-    Layer normalisation over the latent; twice Conv1D 32 (kernel 5), ReLU, max-pooling 5; Dense 100, ReLU; Dense `n_genres`,
-    softmax. `unfrozen` readies it for the second half of the training.
-
-    Args:
-        encoder: model from `(batch, samples)` to `(batch, frames, latent)`; at least 49 frames.
-        n_genres: number of classes, at least 2.
-        weight_decay: as for `time_autoencoder`.
-
-    Returns:
-        Model from `(batch, samples)` to genre probabilities `(batch, n_genres)`.
-
-    Raises:
-        ValueError: fewer than two genres, or too few frames for the two poolings.
-    """
-    if n_genres < 2:
-        raise ValueError(f"A classifier needs at least two genres. Received: n_genres={n_genres}")
-    frames = encoder.output.shape[1]
-    if frames < 49:  # 5 * (5 + 4) + 4: what two valid convolutions and poolings leave one frame of
-        raise ValueError(f"Segments must give at least 49 latent frames; take longer ones. Received: {frames} frames")
-    decay = _decay(weight_decay)
-    encoder.trainable = False
-
-    audio = keras.Input(encoder.input.shape[1:], name="audio")
-    x = layers.LayerNormalization(axis=(1, 2), name="norm")(encoder(audio))
-    for number in (1, 2):
-        x = layers.Conv1D(32, 5, activation="relu", name=f"head_conv{number}", **decay)(x)
-        x = layers.MaxPooling1D(5, name=f"head_pool{number}")(x)
-    x = layers.Flatten(name="flatten")(x)
-    x = layers.Dense(100, activation="relu", name="head_dense", **decay)(x)
-    genres = layers.Dense(n_genres, activation="softmax", name="genres", **decay)(x)
-    return keras.Model(audio, genres, name="latent_classifier")
-
-
-def unfrozen(classifier):
-    """Returns a copy of a classifier, with its weights, whose encoder is trainable."""
-    copy = keras.models.clone_model(classifier)
-    copy.set_weights(classifier.get_weights())
-    copy.get_layer("encoder").trainable = True
+def with_length(model, samples):
+    """Returns a copy of a model of waveforms, with its weights, for inputs of another length."""
+    copy = keras.models.clone_model(model, input_tensors=keras.Input((samples,), name="audio"))
+    copy.set_weights(model.get_weights())
     return copy
 
 
@@ -264,7 +224,7 @@ def _check_latent(latent):
         raise ValueError(f"latent must be a positive number of channels. Received: latent={latent!r}")
 
 
-def _decay(weight_decay):
+def l2_penalty(weight_decay):
     """Returns layer arguments whose gradient is PyTorch's `weight_decay * w` (Keras's own is decoupled, AdamW's)."""
     penalty = keras.regularizers.L2(weight_decay / 2) if weight_decay else None
     return {"kernel_regularizer": penalty, "bias_regularizer": penalty}

@@ -29,6 +29,9 @@ class Pipeline:
         target: `"label"` for classifiers, `"audio"` for autoencoders.
         batch_size: segments in a batch.
         crops_per_track: random segments of each training track in an epoch.
+        n_classes: with labels, gives them as one-hot vectors of this length instead of numbers; 0 leaves them.
+        mixup: mixes the segments of a training batch pairwise, and their one-hot labels, by shares drawn from
+            Beta(mixup, mixup) (Zhang et al. 2018; on waveforms: Tokozume et al. 2018); 0 does not.
     """
 
     cache: Cache
@@ -38,10 +41,16 @@ class Pipeline:
     target: str = "label"
     batch_size: int = 32
     crops_per_track: int = 1
+    n_classes: int = 0
+    mixup: float = 0.0
 
     def __post_init__(self):
         for name in ("length", "batch_size", "crops_per_track"):
             _check_positive(name, getattr(self, name))
+        if self.mixup < 0 or (self.mixup and not self.n_classes):
+            raise ValueError(
+                f"mixup needs n_classes, and is 0 or more. Received: mixup={self.mixup}, n_classes={self.n_classes}"
+            )
 
     @property
     def steps_per_epoch(self):
@@ -50,24 +59,31 @@ class Pipeline:
 
     def crops(self, seed, first_epoch=0):
         """Returns the training data: `random_crops`, endless."""
-        return random_crops(
+        batches = random_crops(
             self.cache, self.training, self.length, batch_size=self.batch_size, seed=seed, target=self.target,
             crops_per_track=self.crops_per_track, first_epoch=first_epoch,
         )
+        if self.n_classes:
+            batches = batches.map(_one_hot(self.n_classes))
+        if self.mixup:
+            batches = batches.enumerate(first_epoch * self.steps_per_epoch).map(_mix(self.mixup, seed))
+        return batches
 
     def held_out(self):
         """Returns the validation data: `fixed_segments`."""
-        return fixed_segments(
+        batches = fixed_segments(
             self.cache, self.validation, self.length, per_track=VALIDATION_SEGMENTS, batch_size=self.batch_size,
             target=self.target,
         )
+        return batches.map(_one_hot(self.n_classes)) if self.n_classes else batches
 
     def content(self):
         """Returns plain values that tell this pipeline from any other; they become part of a run's name."""
         return {
             "training": fingerprint(self.cache, self.training), "validation": fingerprint(self.cache, self.validation),
             "sample_rate_hz": self.cache.sample_rate, "segment_samples": int(self.length), "target": self.target,
-            "batch_size": int(self.batch_size), "crops_per_track": int(self.crops_per_track),
+            "batch_size": int(self.batch_size), "crops_per_track": int(self.crops_per_track), "n_classes": int(self.n_classes),
+            "mixup": float(self.mixup),
         }
 
 
@@ -259,6 +275,26 @@ def _starts(samples, length, per_track):
     if per_track == 1:
         return tf.reshape(last // 2, [1])
     return last * tf.range(per_track, dtype=tf.int64) // (per_track - 1)
+
+
+def _one_hot(n_classes):
+    import tensorflow as tf
+
+    return lambda audio, label: (audio, tf.one_hot(label, n_classes))
+
+
+def _mix(alpha, seed):
+    """Returns a function of (batch's number, batch) that mixes each segment with the one before it in the batch."""
+    import tensorflow as tf
+
+    def mix(number, batch):
+        size = tf.shape(batch[1])[0]
+        # Two gamma variates make a beta variate; the keys lie beside those of the crops.
+        first, second = (tf.random.stateless_gamma([size, 1], [seed + part, number], alpha) + 1e-6 for part in (1, 2))
+        share = first / (first + second)
+        return tuple(share * part + (1 - share) * tf.roll(part, 1, axis=0) for part in batch)
+
+    return mix
 
 
 def _to_batch(length, target):

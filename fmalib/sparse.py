@@ -149,6 +149,17 @@ class FromWords(keras.layers.Layer):
         return {**super().get_config(), "hop": self.hop, "bits": self.bits}
 
 
+@keras.saving.register_keras_serializable(package="fmalib")
+class Sizes(keras.layers.Layer):
+    """Coefficients of any shape to their absolute values."""
+
+    def call(self, coefficients):
+        return tf.abs(coefficients)
+
+    def compute_output_shape(self, shape):
+        return shape
+
+
 def _levels(bits):
     """Returns the number of mu-law steps on each side of 0."""
     return 2 ** (WORD_BITS - bits - 1) - 1

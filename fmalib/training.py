@@ -8,6 +8,7 @@ A run folder `outputs/runs/<name>-<key>/` holds
     best.weights.h5, backup.weights.h5      while it trains
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import importlib.metadata
@@ -67,6 +68,20 @@ def set_seed(seed):
         raise ValueError(f"seed must be an integer from 0 to 2**31 - 1. Received: seed={seed!r}")
     keras.utils.set_random_seed(int(seed))
     tf.config.experimental.enable_op_determinism()
+
+
+@contextlib.contextmanager
+def mixed_precision():
+    """Lets models that are built inside compute in half precision where there is a GPU; on a CPU it changes nothing."""
+    import tensorflow as tf
+
+    before = keras.config.dtype_policy()
+    if tf.config.list_physical_devices("GPU"):
+        keras.config.set_dtype_policy("mixed_float16")
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def staircase(initial, *, steps_per_epoch, factor=0.75, every=5, first_epoch=0):
@@ -151,6 +166,7 @@ def _fit(model, pipeline, directory, epochs, seed, patience, progress):
     shown = bar(initial=first_epoch, total=epochs, desc=directory.name.rpartition("-")[0], unit="epoch", progress=progress)
     callbacks = [
         Clock(),
+        Reseed(seed),
         keras.callbacks.TerminateOnNaN(),
         keras.callbacks.ModelCheckpoint(
             best, save_best_only=True, save_weights_only=True,
@@ -241,6 +257,22 @@ class Clock(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         logs["seconds"] = round(time.perf_counter() - self.started, 3)
+
+
+class Reseed(keras.callbacks.Callback):
+    """Makes the noise of an epoch (dropout, augmentation) a function of seed and epoch.
+
+    Keras saves no layer's random state with its weights, so without this a resumed training would see other noise.
+    """
+
+    def __init__(self, seed):
+        super().__init__()
+        self.seed = seed
+
+    def on_epoch_begin(self, epoch, logs=None):
+        states = [variable for variable in self.model.variables if variable.path.endswith("seed_generator_state")]
+        for number, state in enumerate(states):
+            state.assign(np.array([self.seed + number, epoch << 24], dtype=state.dtype))
 
 
 class Backup(keras.callbacks.Callback):

@@ -245,41 +245,8 @@ def test_the_frequency_encoder_for_another_length_keeps_its_weights():
     )
 
 
-def test_the_latent_classifier_is_the_studys():
-    encoder = models.encoder_for(models.time_autoencoder(), 131_072)
-    model = models.latent_classifier(encoder, 8)
-    shapes = {layer.name: layer.output.shape[1:] for layer in model.layers if layer.name != "audio"}
-    assert shapes == {
-        "encoder": (511, 32), "norm": (511, 32), "head_conv1": (507, 32), "head_pool1": (101, 32),
-        "head_conv2": (97, 32), "head_pool2": (19, 32), "flatten": (608,), "head_dense": (100,), "genres": (8,),
-    }
-    assert not any(weight is own for weight in model.trainable_weights for own in encoder.weights)
-    np.testing.assert_allclose(model.predict(audio(2, 131_072), verbose=0).sum(axis=1), 1, atol=1e-5)
-
-
-def classifier(samples=16_384, genres=3):
-    return models.latent_classifier(models.encoder_for(models.time_autoencoder(samples=2048, latent=4), samples), genres)
-
-
-def test_unfreezing_keeps_the_function_and_frees_the_encoder():
-    frozen = classifier()
-    free = models.unfrozen(frozen)
-    assert len(free.trainable_weights) == len(frozen.trainable_weights) + 4
-    x = audio(2, 16_384)
-    np.testing.assert_allclose(free.predict(x, verbose=0), frozen.predict(x, verbose=0), atol=1e-6)
-    assert not frozen.get_layer("encoder").trainable
-
-
-def test_a_frozen_encoder_stays_as_it_was():
-    model = classifier()
-    before = [weight.numpy() for weight in model.get_layer("encoder").weights]
-    model.compile("adam", "sparse_categorical_crossentropy")
-    model.fit(audio(6, 16_384), np.arange(6) % 3, verbose=0)
-    assert all(np.array_equal(old, new.numpy()) for old, new in zip(before, model.get_layer("encoder").weights))
-
-
 @pytest.mark.parametrize("build", [
-    lambda: models.time_autoencoder(samples=2048, mean=0.1, std=0.2), classifier,
+    lambda: models.time_autoencoder(samples=2048, mean=0.1, std=0.2),
     lambda: models.frequency_autoencoder(samples=2048, latent=4),
     lambda: models.waveform_model(models.frequency_autoencoder(samples=2048, latent=4)),
 ])
@@ -290,11 +257,3 @@ def test_saves_and_loads(tmp_path, build):
     x = audio(2, model.input.shape[1])
     np.testing.assert_array_equal(loaded.predict(x, verbose=0), model.predict(x, verbose=0))
     assert loaded.to_json() == model.to_json()
-
-
-def test_too_short_segments_and_too_few_genres_are_named():
-    encoder = models.encoder_for(models.time_autoencoder(samples=2048), 8192)
-    with pytest.raises(ValueError, match="Received: 31 frames"):
-        models.latent_classifier(encoder, 8)
-    with pytest.raises(ValueError, match="n_genres=1"):
-        models.latent_classifier(encoder, 1)

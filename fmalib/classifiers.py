@@ -1,0 +1,229 @@
+"""Networks that name a genre: heads on an autoencoder's encoder, and two trained from scratch on log-mel spectrograms.
+
+All of them take waveforms as they were decoded, full scale 1, and give probabilities in single precision.
+"""
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from fmalib import mel
+from fmalib.models import l2_penalty
+
+HEADS = ("study", "lstm", "pooled")
+SHORTEST_LATENT = 49  # frames, 5 * (5 + 4) + 4: what two valid convolutions and poolings by 5 leave one frame of
+CNN_MELS = 64
+CNN_FILTERS = (32, 64, 128, 256)
+BBNN_MELS = 128
+BBNN_FILTERS = 32
+
+
+def latent_classifier(encoder, n_genres, *, head="study", weight_decay=1e-5):
+    """Returns a genre classifier on a latent: the encoder, frozen, and a head. `unfrozen` readies it for fine-tuning.
+
+    Args:
+        encoder: model from `(batch, samples)` to `(batch, frames, latent)`.
+        n_genres: number of classes, at least 2.
+        head: `study`: layer normalisation over the latent; twice Conv1D 32 (kernel 5), ReLU, max-pooling 5; Dense 100, ReLU;
+            at least 49 frames. `lstm`: that of the study's frequency branch, of which no more is known than its kind: layer
+            normalisation, LSTM 100. `pooled`: ours: logarithmic compression, batch normalisation, two convolutions over
+            time, then mean, deviation and maximum over time, dropout.
+        weight_decay: as for `models.time_autoencoder`.
+
+    Returns:
+        Model from `(batch, samples)` to genre probabilities `(batch, n_genres)`.
+
+    Raises:
+        ValueError: an unknown head, fewer than two genres, or too few frames for the two poolings.
+    """
+    _check_genres(n_genres)
+    if head not in HEADS:
+        raise ValueError(f"head must be one of {', '.join(HEADS)}. Received: head={head!r}")
+    frames = encoder.output.shape[1]
+    if head == "study" and frames < SHORTEST_LATENT:
+        raise ValueError(
+            f"Segments must give at least {SHORTEST_LATENT} latent frames; take longer ones. Received: {frames} frames"
+        )
+    decay = l2_penalty(weight_decay)
+    encoder.trainable = False
+    audio = keras.Input(encoder.input.shape[1:], name="audio")
+    build = {"study": _study_head, "lstm": _lstm_head, "pooled": _pooled_head}[head]
+    x = build(encoder(audio), decay)
+    return keras.Model(audio, _genres(x, n_genres, **decay), name="latent_classifier")
+
+
+def unfrozen(classifier):
+    """Returns a copy of a classifier, with its weights, whose encoder is trainable."""
+    copy = keras.models.clone_model(classifier)
+    copy.set_weights(classifier.get_weights())
+    copy.get_layer("encoder").trainable = True
+    return copy
+
+
+def _study_head(x, decay):
+    x = layers.LayerNormalization(axis=(1, 2), name="norm")(x)
+    for number in (1, 2):
+        x = layers.Conv1D(32, 5, activation="relu", name=f"head_conv{number}", **decay)(x)
+        x = layers.MaxPooling1D(5, name=f"head_pool{number}")(x)
+    x = layers.Flatten(name="flatten")(x)
+    return layers.Dense(100, activation="relu", name="head_dense", **decay)(x)
+
+
+def _lstm_head(x, decay):
+    x = layers.LayerNormalization(axis=(1, 2), name="norm")(x)
+    return layers.LSTM(100, name="head_lstm", **decay)(x)
+
+
+def _pooled_head(x, decay):
+    x = LogCompression(name="compress")(x)
+    x = layers.BatchNormalization(name="norm")(x)
+    for number, filters in enumerate((64, 128), start=1):
+        x = layers.Conv1D(filters, 5, padding="same", use_bias=False, name=f"head_conv{number}", **_kernel(decay))(x)
+        x = layers.BatchNormalization(name=f"head_norm{number}")(x)
+        x = layers.ReLU(name=f"head_relu{number}")(x)
+    x = OverTime(name="over_time")(x)
+    return layers.Dropout(0.3, seed=0, name="head_dropout")(x)
+
+
+def genre_cnn(n_genres, *, samples, sample_rate, weight_decay=1e-5):
+    """Returns our convolutional network on log-mel spectrograms, with its augmentation: gain and SpecAugment.
+
+    64 mel bands, normalised each; four times Conv2D 3x3 (32, 64, 128, 256), batch normalisation, ReLU, max-pooling 2; mean
+    over frequency, then mean, deviation and maximum over time; dropout. Mixup and random crops are the pipeline's
+    (`fmalib.segments.Pipeline`).
+
+    Args:
+        n_genres: number of classes, at least 2.
+        samples: length of a segment; at least 16 frames, 0.4 s.
+        sample_rate: Hz.
+
+    Returns:
+        Model from `(batch, samples)` to genre probabilities `(batch, n_genres)`: 0.4 million parameters.
+
+    Raises:
+        ValueError: fewer than two genres, or segments too short.
+    """
+    _check_genres(n_genres)
+    n_fft, hop = mel.frame_sizes(sample_rate)
+    _check_frames(samples // hop + 1, 2 ** len(CNN_FILTERS))
+    decay = _kernel(l2_penalty(weight_decay))
+    audio = keras.Input((samples,), name="audio")
+    x = mel.RandomGain(6.0, name="gain")(audio)
+    x = mel.LogMel(sample_rate, CNN_MELS, n_fft, hop, name="log_mel")(x)
+    x = layers.BatchNormalization(name="norm")(x)
+    x = mel.SpecAugment(name="spec_augment")(x)
+    x = layers.Reshape((*x.shape[1:], 1), name="add_channel")(x)
+    for number, filters in enumerate(CNN_FILTERS, start=1):
+        x = layers.Conv2D(filters, 3, padding="same", use_bias=False, name=f"conv{number}", **decay)(x)
+        x = layers.BatchNormalization(name=f"norm{number}")(x)
+        x = layers.ReLU(name=f"relu{number}")(x)
+        x = layers.MaxPooling2D(2, name=f"pool{number}")(x)
+    x = FrequencyMean(name="over_frequency")(x)
+    x = OverTime(name="over_time")(x)
+    x = layers.Dropout(0.3, seed=0, name="dropout")(x)
+    return keras.Model(audio, _genres(x, n_genres, **decay), name="genre_cnn")
+
+
+def bbnn(n_genres, *, samples, sample_rate):
+    """Returns the bottom-up broadcast neural network (Liu et al. 2019) on log-mel spectrograms.
+
+    128 mel bands, hop 46 ms: 30 s give the paper's 647 frames at 22,050 Hz. A 3x3 convolution and pooling by 4 over time;
+    three inception blocks (1x1, 3x3, 5x5 and pooling, 32 channels each), each of which sees the outputs of all before it;
+    a 1x1 convolution and pooling by 2; mean over both axes. 180,458 kernel and bias weights for ten genres, as published.
+
+    The normalisations before the convolutions have neither scale nor offset: the convolution behind them makes both
+    redundant, and the count stays the paper's.
+
+    Args, return value and errors as for `genre_cnn`; at least 8 frames.
+    """
+    _check_genres(n_genres)
+    hop = 2 ** round(np.log2(1024 / 22_050 * sample_rate))
+    _check_frames(samples // hop + 1, 8)
+    audio = keras.Input((samples,), name="audio")
+    x = mel.LogMel(sample_rate, BBNN_MELS, 2 * hop, hop, name="log_mel")(audio)
+    x = layers.Reshape((*x.shape[1:], 1), name="add_channel")(x)
+    x = layers.Conv2D(BBNN_FILTERS, 3, padding="same", name="shallow_conv")(x)
+    x = _plain_norm("shallow_norm")(x)
+    x = layers.ReLU(name="shallow_relu")(x)
+    broadcast = [layers.MaxPooling2D((4, 1), name="shallow_pool")(x)]
+    for block in (1, 2, 3):
+        seen = layers.Concatenate(name=f"block{block}_input")(broadcast) if block > 1 else broadcast[0]
+        broadcast.append(_inception(seen, f"block{block}"))
+    x = layers.Concatenate(name="transition_input")(broadcast)
+    x = _norm_conv(x, 1, "transition")
+    x = layers.MaxPooling2D(2, name="transition_pool")(x)
+    x = _plain_norm("decision_norm")(x)
+    x = layers.GlobalAveragePooling2D(name="decision_mean")(x)
+    return keras.Model(audio, _genres(x, n_genres), name="bbnn")
+
+
+def _inception(x, name):
+    """Returns the four branches of a block of the BBNN side by side, `(batch, frames, bands, 128)`."""
+    pooled = layers.MaxPooling2D(3, 1, padding="same", name=f"{name}_pool")(x)
+    branches = [
+        _norm_conv(x, 1, f"{name}_1x1"),
+        _norm_conv(_norm_conv(x, 1, f"{name}_before_3x3"), 3, f"{name}_3x3"),
+        _norm_conv(_norm_conv(x, 1, f"{name}_before_5x5"), 5, f"{name}_5x5"),
+        _norm_conv(pooled, 1, f"{name}_after_pool"),
+    ]
+    return layers.Concatenate(name=f"{name}_output")(branches)
+
+
+def _norm_conv(x, kernel, name):
+    x = _plain_norm(f"{name}_norm")(x)
+    return layers.Conv2D(BBNN_FILTERS, kernel, padding="same", activation="relu", name=name)(x)
+
+
+def _plain_norm(name):
+    return layers.BatchNormalization(center=False, scale=False, name=name)
+
+
+def _genres(x, n_genres, **options):
+    """Returns probabilities; in single precision, since half floats end at 6e-8."""
+    return layers.Dense(n_genres, activation="softmax", dtype="float32", name="genres", **options)(x)
+
+
+def _kernel(decay):
+    return {"kernel_regularizer": decay["kernel_regularizer"]}
+
+
+def _check_genres(n_genres):
+    if n_genres < 2:
+        raise ValueError(f"A classifier needs at least two genres. Received: n_genres={n_genres}")
+
+
+def _check_frames(frames, least):
+    if frames < least:
+        raise ValueError(f"Segments must give at least {least} mel frames; take longer ones. Received: {frames} frames")
+
+
+@keras.saving.register_keras_serializable(package="fmalib")
+class LogCompression(layers.Layer):
+    """`sign(x) log(1 + |x| / knee)` of any shape, the knee learned for all: loudness counts by ratio, as it does to the ear."""
+
+    def build(self, shape):
+        self.log_knee = self.add_weight(shape=(), initializer=keras.initializers.Constant(-3.0), name="log_knee")
+
+    def call(self, x):
+        return ops.sign(x) * ops.log1p(ops.abs(x) * ops.exp(-self.log_knee))
+
+    def compute_output_shape(self, shape):
+        return shape
+
+
+@keras.saving.register_keras_serializable(package="fmalib")
+class FrequencyMean(layers.Layer):
+    """`(batch, frames, bands, channels)` to its mean over bands, `(batch, frames, channels)`."""
+
+    def call(self, x):
+        return ops.mean(x, axis=2)
+
+
+@keras.saving.register_keras_serializable(package="fmalib")
+class OverTime(layers.Layer):
+    """`(batch, frames, channels)` to mean, deviation and maximum over frames, `(batch, 3 * channels)`."""
+
+    def call(self, x):
+        # The square root's slope at 0 is infinite, hence the small term.
+        deviation = ops.sqrt(ops.var(x, axis=1) + 1e-3)
+        return ops.concatenate([ops.mean(x, axis=1), deviation, ops.max(x, axis=1)], axis=-1)
