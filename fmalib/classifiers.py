@@ -13,7 +13,8 @@ from fmalib.models import l2_penalty
 HEADS = ("study", "lstm", "pooled")
 SHORTEST_LATENT = 49  # frames, 5 * (5 + 4) + 4: what two valid convolutions and poolings by 5 leave one frame of
 CNN_MELS = 64
-CNN_FILTERS = (32, 64, 128, 256)
+CNN_FILTERS = (128, 256, 256)
+CNN_KERNELS = (5, 5, 3)  # frames
 BBNN_MELS = 128
 BBNN_FILTERS = 32
 
@@ -76,10 +77,10 @@ def _lstm_head(x, decay):
 
 def _pooled_head(x, decay):
     x = LogCompression(name="compress")(x)
-    x = layers.BatchNormalization(name="norm")(x)
+    x = _norm("norm")(x)
     for number, filters in enumerate((64, 128), start=1):
         x = layers.Conv1D(filters, 5, padding="same", use_bias=False, name=f"head_conv{number}", **_kernel(decay))(x)
-        x = layers.BatchNormalization(name=f"head_norm{number}")(x)
+        x = _norm(f"head_norm{number}")(x)
         x = layers.ReLU(name=f"head_relu{number}")(x)
     x = OverTime(name="over_time")(x)
     return layers.Dropout(0.3, seed=0, name="head_dropout")(x)
@@ -88,13 +89,14 @@ def _pooled_head(x, decay):
 def genre_cnn(n_genres, *, samples, sample_rate, weight_decay=1e-5):
     """Returns our convolutional network on log-mel spectrograms, with its augmentation: gain and SpecAugment.
 
-    64 mel bands, normalised each; four times Conv2D 3x3 (32, 64, 128, 256), batch normalisation, ReLU, max-pooling 2; mean
-    over frequency, then mean, deviation and maximum over time; dropout. Mixup and random crops are the pipeline's
-    (`fmalib.segments.Pipeline`).
+    64 mel bands, normalised each, are the channels of three convolutions over time (128, 256, 256), each with batch
+    normalisation and ReLU, the first two with max-pooling 2; mean, deviation and maximum over time; dropout. Mixup and random
+    crops are the pipeline's (`fmalib.segments.Pipeline`). Convolutions over time and frequency, of the same size, were equal
+    within the noise of 64 validation tracks and took a quarter longer.
 
     Args:
         n_genres: number of classes, at least 2.
-        samples: length of a segment; at least 16 frames, 0.4 s.
+        samples: length of a segment; at least 4 mel frames, 0.1 s.
         sample_rate: Hz.
 
     Returns:
@@ -105,20 +107,19 @@ def genre_cnn(n_genres, *, samples, sample_rate, weight_decay=1e-5):
     """
     _check_genres(n_genres)
     n_fft, hop = mel.frame_sizes(sample_rate)
-    _check_frames(samples // hop + 1, 2 ** len(CNN_FILTERS))
+    _check_frames(samples // hop + 1, 4)
     decay = _kernel(l2_penalty(weight_decay))
     audio = keras.Input((samples,), name="audio")
     x = mel.RandomGain(6.0, name="gain")(audio)
     x = mel.LogMel(sample_rate, CNN_MELS, n_fft, hop, name="log_mel")(x)
-    x = layers.BatchNormalization(name="norm")(x)
+    x = _norm("norm")(x)
     x = mel.SpecAugment(name="spec_augment")(x)
-    x = layers.Reshape((*x.shape[1:], 1), name="add_channel")(x)
-    for number, filters in enumerate(CNN_FILTERS, start=1):
-        x = layers.Conv2D(filters, 3, padding="same", use_bias=False, name=f"conv{number}", **decay)(x)
-        x = layers.BatchNormalization(name=f"norm{number}")(x)
+    for number, (filters, kernel) in enumerate(zip(CNN_FILTERS, CNN_KERNELS), start=1):
+        x = layers.Conv1D(filters, kernel, padding="same", use_bias=False, name=f"conv{number}", **decay)(x)
+        x = _norm(f"norm{number}")(x)
         x = layers.ReLU(name=f"relu{number}")(x)
-        x = layers.MaxPooling2D(2, name=f"pool{number}")(x)
-    x = FrequencyMean(name="over_frequency")(x)
+        if number < len(CNN_FILTERS):
+            x = layers.MaxPooling1D(2, name=f"pool{number}")(x)
     x = OverTime(name="over_time")(x)
     x = layers.Dropout(0.3, seed=0, name="dropout")(x)
     return keras.Model(audio, _genres(x, n_genres, **decay), name="genre_cnn")
@@ -174,8 +175,13 @@ def _norm_conv(x, kernel, name):
     return layers.Conv2D(BBNN_FILTERS, kernel, padding="same", activation="relu", name=name)(x)
 
 
+def _norm(name, **options):
+    """Returns batch normalisation whose averages follow within tens of steps, since small data sets have few."""
+    return layers.BatchNormalization(momentum=0.9, name=name, **options)
+
+
 def _plain_norm(name):
-    return layers.BatchNormalization(center=False, scale=False, name=name)
+    return _norm(name, center=False, scale=False)
 
 
 def _genres(x, n_genres, **options):
@@ -209,14 +215,6 @@ class LogCompression(layers.Layer):
 
     def compute_output_shape(self, shape):
         return shape
-
-
-@keras.saving.register_keras_serializable(package="fmalib")
-class FrequencyMean(layers.Layer):
-    """`(batch, frames, bands, channels)` to its mean over bands, `(batch, frames, channels)`."""
-
-    def call(self, x):
-        return ops.mean(x, axis=2)
 
 
 @keras.saving.register_keras_serializable(package="fmalib")

@@ -99,8 +99,8 @@ class SpecAugment(layers.Layer):
     def _mask(self, spectrogram, axis):
         """Returns 0 on a random stretch of an axis and 1 elsewhere, `(batch, frames, 1)` or `(batch, 1, bands)`."""
         length, batch = spectrogram.shape[axis], ops.shape(spectrogram)[0]
-        width = keras.random.uniform((batch, 1), 0.0, self.share * length, seed=self.seeds)
-        start = keras.random.uniform((batch, 1), 0.0, 1.0, seed=self.seeds) * (length - width)
+        width = ops.floor(keras.random.uniform((batch, 1), 0.0, self.share * length + 1, seed=self.seeds))
+        start = ops.floor(keras.random.uniform((batch, 1), 0.0, 1.0, seed=self.seeds) * (length - width + 1))
         place = ops.arange(length, dtype="float32")[None, :]
         kept = ops.logical_or(place < start, place >= start + width)
         return ops.expand_dims(kept, 3 - axis)

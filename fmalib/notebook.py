@@ -7,6 +7,8 @@ import html
 import io
 import logging
 import math
+import os
+import platform
 import warnings
 from pathlib import Path
 
@@ -99,10 +101,30 @@ def numbers(name, text):
     Raises:
         ValueError: anything else, or nothing.
     """
-    parts = [part.strip() for part in text.split(",") if part.strip()]
+    parts = words(text)
     if not parts or not all(part.isdecimal() and int(part) > 0 for part in parts):
         raise ValueError(f"{name} must be positive integers with commas between them, such as '256,64'. Received: {name}={text!r}")
     return [int(part) for part in parts]
+
+
+def words(text):
+    """Returns the words of a comma list, such as `"cnn, bbnn"`; none of an empty text."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def at_least(least, **values):
+    """Raises ValueError, naming the parameter, unless every value is at least `least`."""
+    for name, value in values.items():
+        if value < least:
+            raise ValueError(f"{name} must be at least {least}. Received: {name}={value}")
+
+
+def machine():
+    """Returns what the times were measured on, in words: processor kind, number of cores, GPUs."""
+    import tensorflow as tf
+
+    gpus = [tf.config.experimental.get_device_details(gpu).get("device_name", "GPU") for gpu in tf.config.list_physical_devices("GPU")]
+    return f"{os.cpu_count()} {platform.machine()} cores" + (f" and {', '.join(gpus)}" if gpus else ", no GPU")
 
 
 def _assignments(source):

@@ -120,64 +120,6 @@ def learning_curves(histories, column, title, ylabel):
     return figure
 
 
-def confusion(labels, predicted, genres, title):
-    """Returns a confusion matrix of counts, rows coloured by their share.
-
-    Args:
-        labels, predicted: int arrays of shape `(tracks,)`.
-        genres: names by label.
-    """
-    from sklearn.metrics import ConfusionMatrixDisplay, confusion_matrix
-
-    counts = confusion_matrix(labels, predicted, labels=range(len(genres)))
-    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    size = 0.62 * len(genres) + 2
-    figure, axes = plt.subplots(figsize=(size + 1, size), layout="constrained")
-    shown = ConfusionMatrixDisplay(share, display_labels=genres)
-    shown.plot(ax=axes, cmap="Blues", xticks_rotation=45, im_kw={"vmin": 0, "vmax": 1}, include_values=False, colorbar=False)
-    for (row, column), count in np.ndenumerate(counts):
-        axes.text(column, row, count, ha="center", va="center", color="white" if share[row, column] > 0.5 else "0.25")
-    axes.set_xticks(range(len(genres)), genres, rotation=45, ha="right")
-    figure.colorbar(shown.im_, ax=axes, label="share of the true genre", shrink=0.7)
-    axes.set(title=title, xlabel="predicted genre", ylabel="true genre")
-    return figure
-
-
-def accuracies(systems, chance, title):
-    """Returns a bar chart of accuracies with their 95 % intervals.
-
-    Args:
-        systems: dict from name to (accuracy, low, high).
-        chance: accuracy of always naming the most frequent genre.
-    """
-    figure, axes = plt.subplots(figsize=(8, 0.5 * len(systems) + 1.2), layout="constrained")
-    names = list(systems)
-    middle, low, high = (np.array(values) for values in zip(*systems.values()))
-    colours = sns.color_palette("colorblind", len(names))
-    axes.barh(names, middle, xerr=[np.maximum(0, middle - low), np.maximum(0, high - middle)], color=colours, capsize=4)
-    for row, (value, upper) in enumerate(zip(middle, high)):
-        axes.text(max(value, upper) + 0.015, row, f"{value:.0%}", va="center")
-    axes.axvline(chance, color="0.3", linestyle=":", label=f"most frequent genre\n{chance:.1%}")
-    axes.invert_yaxis()
-    axes.set(title=title, xlabel="accuracy by track, with 95 % interval over artists", xlim=(0, 1.1))
-    axes.set_xticks(np.arange(0, 1.01, 0.2))
-    axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
-    sns.despine(figure)
-    return figure
-
-
-def genre_scores(scores, genres, title):
-    """Returns a bar chart of the F1 score of each genre; None means that the genre has no test track."""
-    figure, axes = plt.subplots(figsize=(8, 0.35 * len(genres) + 1.2), layout="constrained")
-    axes.barh(genres, [score or 0 for score in scores], color="C0")
-    for row, score in enumerate(scores):
-        axes.text((score or 0) + 0.01, row, "no test track" if score is None else f"{score:.2f}", va="center")
-    axes.invert_yaxis()
-    axes.set(title=title, xlabel="F1 score by track", xlim=(0, 1.1))
-    sns.despine(figure)
-    return figure
-
-
 def panel(original, output, sample_rate, title):
     """Returns waveforms above spectrograms, the original on the left, on common scales: the study's 2 x 2 figure.
 

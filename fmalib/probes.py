@@ -7,6 +7,7 @@ decorrelated without labels, and how much they change from frame to frame; that 
 import dataclasses
 import hashlib
 import time
+import warnings
 
 import keras
 import numpy as np
@@ -52,9 +53,11 @@ class Pooling:
         compressed = self.compress(latent)
         moments = [part for values in (latent, compressed) for part in (values.mean(axis=1), values.std(axis=1))]
         x = (compressed - self.mean) @ self.components
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Precision loss", category=RuntimeWarning)  # of constant components
+            shape = [stats.skew(x, axis=1), stats.kurtosis(x, axis=1)]
         dynamics = [
-            x.mean(axis=1), x.std(axis=1), stats.skew(x, axis=1), stats.kurtosis(x, axis=1), np.median(x, axis=1),
-            x.min(axis=1), x.max(axis=1),
+            x.mean(axis=1), x.std(axis=1), *shape, np.median(x, axis=1), x.min(axis=1), x.max(axis=1),
             *((x[:, lag:] - x[:, :-lag]).std(axis=1) if x.shape[1] > lag else np.zeros_like(x[:, 0]) for lag in LAGS),
         ]
         # Skew and kurtosis of a constant component are undefined, and count as 0.
@@ -76,7 +79,8 @@ def fit_pooling(latent, *, logarithmic=False):
 
     knee = 0.0 if logarithmic else KNEE * float(latent.std()) or 1.0
     frames = Pooling(knee, None, None).compress(latent).reshape(-1, latent.shape[-1])
-    pca = PCA(min(COMPONENTS, *frames.shape), svd_solver="full").fit(frames)
+    with np.errstate(invalid="ignore"):  # silence has no variance to share out
+        pca = PCA(min(COMPONENTS, *frames.shape), svd_solver="full").fit(frames)
     # A channel that never speaks has no variance to whiten.
     scale = 1.0 / np.sqrt(np.maximum(pca.explained_variance_, 1e-6 * pca.explained_variance_[0] + 1e-12))
     return Pooling(knee, pca.mean_, pca.components_.T * scale)

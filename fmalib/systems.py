@@ -1,6 +1,6 @@
 """Every way to name a genre, by name, on equal terms: same segments, selection on validation, the test seen once.
 
-`prepare` fixes what all systems share; `run` trains a system, or finds it, and measures its votes.
+`fmalib.study.prepare` fixes what all of them share; `run` trains a system, or finds it, and keeps what it said.
 """
 
 import dataclasses
@@ -10,15 +10,12 @@ import keras
 import numpy as np
 import pandas as pd
 
-from fmalib import autoencoders, classifiers, evaluation, features, models, probes, recurrent, segments, tracks, training
-from fmalib.cache import Cache
-from fmalib.datasets import Dataset
+from fmalib import classifiers, evaluation, features, probes, recurrent, segments, training
+from fmalib.study import BATCH_SIZE, encoder_for, train_autoencoder
 
-CLASSIFIER_SAMPLES = 131_072  # of a time-domain classifier's segment at 44.1 kHz, in the study
-SHORTEST_RATE = 4500  # Hz: below it, the study's head has too few latent frames
 FMA_SMALL = 6400  # training clips, for which times are extrapolated
-BATCH_SIZE = 32
 MIXUP = 0.3
+PATIENCE = 7  # epochs without a better validation loss; the learning rate falls within five
 SHUFFLED = "shuffled_"  # before a system's name: the same on shuffled labels
 SYSTEMS = {
     "latent_frozen": "the study's head on the frozen encoder",
@@ -37,64 +34,6 @@ SYSTEMS = {
     "random_frozen": "control: the study's head on the untrained encoder, frozen",
     "majority": "control: always the most frequent genre",
 }
-
-
-@dataclasses.dataclass(frozen=True)
-class Study:
-    """What all systems share: audio, splits, segments, encoder, lengths of training.
-
-    Attributes:
-        data, cache: the data set and its decoded audio.
-        training, validation, test: track tables by `segments.select`; their labels are what is learned.
-        listened: (training, validation) tables that autoencoders hear, whatever the labels are made to be.
-        skipped: tracks left out, with columns `path`, `reason`.
-        domain, encoder, latent: which autoencoder, see `fmalib.autoencoders`.
-        snippet, length: samples of a segment for the autoencoder and for the classifiers.
-        segments_per_track: which vote.
-        epochs: at most, by phase: `autoencoder`, `frozen`, `finetuned`, `network`.
-        min_segments: an epoch has at least so many; small data sets give several crops of each track.
-        progress: whether to show bars.
-    """
-
-    data: Dataset
-    cache: Cache
-    training: pd.DataFrame
-    validation: pd.DataFrame
-    test: pd.DataFrame
-    listened: tuple
-    skipped: pd.DataFrame
-    domain: str
-    encoder: str
-    latent: int
-    snippet: int
-    length: int
-    segments_per_track: int
-    epochs: dict
-    min_segments: int
-    progress: bool = True
-
-    @property
-    def crops(self):
-        """Random segments of each training track in an epoch."""
-        return max(1, self.min_segments // len(self.training))
-
-    def pipeline(self, **options):
-        """Returns the `segments.Pipeline` of the classifiers."""
-        settings = {"batch_size": BATCH_SIZE, "crops_per_track": self.crops} | options
-        return segments.Pipeline(self.cache, self.training, self.validation, self.length, **settings)
-
-    def rows(self, side):
-        """Returns the segment table of a side that votes: `"validation"` or `"test"`."""
-        return segments.segment_table(getattr(self, side), self.length, self.segments_per_track)
-
-    def shuffled(self, seed):
-        """Returns the study with the labels of training and validation dealt out anew."""
-        sides = [evaluation.shuffle_labels(side, seed + part) for part, side in enumerate((self.training, self.validation))]
-        return dataclasses.replace(self, training=sides[0], validation=sides[1])
-
-    def with_artists(self, share, seed):
-        """Returns the study with the labels of a share of the training artists; autoencoders still hear all."""
-        return dataclasses.replace(self, training=evaluation.share_of_artists(self.training, share, seed))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,7 +69,7 @@ class Result:
     description: str = ""
 
     def __str__(self):
-        return f"{self.name}, seed {self.seed}: {self.description or SYSTEMS[self.name.removeprefix(SHUFFLED)]}"
+        return f"{self.name}, seed {self.seed}: {self.description or describe(self.name)}"
 
     @property
     def votes(self):
@@ -161,34 +100,9 @@ def check(names):
             )
 
 
-def prepare(data, decoded, *, domain="time", encoder="study", latent=32, segments_per_track=5, epochs=None, min_segments=512,
-            progress=True):
-    """Returns the `Study` of a data set.
-
-    Args:
-        data, decoded: the data set and its cache, at any sample rate; the study's are `autoencoders.SAMPLE_RATES`.
-        domain, encoder, latent: the autoencoder, see `fmalib.autoencoders.MODELS`.
-        epochs: dict, at most, by phase: `autoencoder`, `frozen`, `finetuned`, `network`; 20, 20, 20, 30 by default.
-
-    Raises:
-        ValueError: no such autoencoder, fewer than two genres, too low a rate, or no track long enough.
-    """
-    autoencoders.check(domain, encoder, "mse")
-    if len(data.genres) < 2:
-        raise ValueError(f"A classifier needs two genres or more. Received: {data.root} with {', '.join(data.genres)}")
-    if decoded.sample_rate < SHORTEST_RATE:
-        raise ValueError(
-            f"The classifier's poolings need {SHORTEST_RATE} Hz or more. Received: sample_rate={decoded.sample_rate}"
-        )
-    snippet = length = autoencoders.snippet_length(domain, decoded.sample_rate)
-    if domain == "time":
-        length = models.valid_length(CLASSIFIER_SAMPLES * decoded.sample_rate // autoencoders.SAMPLE_RATES["time"])
-    sides, left_out = zip(*(segments.select(data, decoded, name, length) for name in tracks.SPLITS))
-    return Study(
-        data, decoded, *sides, sides[:2], tracks.join_excluded([data.excluded, *left_out]), domain, encoder, latent, snippet,
-        length, segments_per_track, {"autoencoder": 20, "frozen": 20, "finetuned": 20, "network": 30} | (epochs or {}),
-        min_segments, progress,
-    )
+def describe(name):
+    """Returns what a system is, in words."""
+    return SYSTEMS[name.removeprefix(SHUFFLED)] + (", on shuffled labels" if name.startswith(SHUFFLED) else "")
 
 
 def run(name, study, seed=0):
@@ -215,37 +129,13 @@ def run(name, study, seed=0):
     return dataclasses.replace(build[name](study, seed), name=name)
 
 
-def train_autoencoder(study, seed, *, trained=True):
-    """Returns the study's `autoencoders.Autoencoder`: trained or found, or with its first weights."""
-    listened, validation = study.listened
-    pipeline = segments.Pipeline(
-        study.cache, listened, validation, study.snippet, target="audio", batch_size=autoencoders.BATCH_SIZES[study.domain],
-        crops_per_track=max(1, study.min_segments // len(listened)),
-    )
-    if not trained and study.encoder != "pca":
-        training.set_seed(seed)
-        return autoencoders.untrained(study.domain, study.encoder, pipeline, latent=study.latent)
-    return autoencoders.train(
-        study.domain, study.encoder, pipeline, latent=study.latent, epochs=study.epochs["autoencoder"], seed=seed,
-        progress=study.progress,
-    )
-
-
-def _encoder(study, autoencoder):
-    """Returns the autoencoder's encoder for the classifiers' segments."""
-    encoder = autoencoder.features
-    if study.length != study.snippet:
-        encoder = models.with_length(encoder, study.length)
-    return encoder
-
-
 def _head(study, seed, *, head, finetune=True, trained=True):
     autoencoder = train_autoencoder(study, seed, trained=trained)
     pipeline = study.pipeline()
     name = f"{autoencoder.name}_{head}"
 
     def build_frozen():
-        encoder = _encoder(study, autoencoder)
+        encoder = encoder_for(study, autoencoder)
         return _compiled(classifiers.latent_classifier(encoder, len(study.data.genres), head=head), pipeline)
 
     runs = {"frozen": _train(f"{name}_frozen", build_frozen, pipeline, study.epochs["frozen"], seed, study)}
@@ -301,7 +191,7 @@ def _audeep(study, seed):
 
 def _latent_probe(study, seed, *, kind, trained=True):
     autoencoder = train_autoencoder(study, seed, trained=trained)
-    result = _probe(study, seed, _encoder(study, autoencoder), kind, seconds=autoencoder.seconds)
+    result = _probe(study, seed, encoder_for(study, autoencoder), kind, seconds=autoencoder.seconds)
     return dataclasses.replace(result, runs=(autoencoder.run,) if autoencoder.run else ())
 
 
@@ -361,7 +251,9 @@ def _compiled(model, pipeline, *, first_epoch=0, loss="sparse_categorical_crosse
 
 def _train(name, build, pipeline, epochs, seed, study):
     with training.mixed_precision():
-        return training.train_or_load(name, build, pipeline, epochs=epochs, seed=seed, progress=study.progress)
+        return training.train_or_load(
+            name, build, pipeline, epochs=epochs, seed=seed, patience=PATIENCE, progress=study.progress
+        )
 
 
 def _network_result(study, seed, runs, *, before=None):
@@ -411,6 +303,29 @@ def over_seeds(results):
         spread[f"{key}_mean"] = float(np.mean(values))
         spread[f"{key}_std"] = float(np.std(values, ddof=1)) if len(values) > 1 else None
     return {**summaries[0], **spread}
+
+
+def table(summaries):
+    """Returns summaries by `over_seeds`, a dict by name, as a table for people: one row a system."""
+    rows = {
+        name: {
+            "segment": summary["accuracy_segment"],
+            "vote": summary["accuracy_vote"],
+            "95 % interval": "{:.3f} to {:.3f}".format(*summary["accuracy_vote_ci95"]),
+            "mean vote": summary["accuracy_mean_vote"],
+            "macro F1": summary["macro_f1"],
+            "calibration error": summary["calibration_error"],
+            "after scaling": summary["calibration_error_scaled"],
+            "parameters": f"{summary['n_parameters']:,}",
+            "seconds": round(summary["seconds"]),
+        }
+        for name, summary in summaries.items()
+    }
+    if any(len(summary["seeds"]) > 1 for summary in summaries.values()):
+        for name, row in rows.items():
+            mean, deviation = summaries[name]["accuracy_vote_mean"], summaries[name]["accuracy_vote_std"]
+            row["vote, all seeds"] = f"{mean:.3f} ± {deviation:.3f}"
+    return pd.DataFrame(rows).T.infer_objects()
 
 
 def learning_curve(name, study, shares, seed=0):

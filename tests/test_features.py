@@ -23,12 +23,13 @@ def test_near_silence_gives_finite_features():
 
 def test_the_table_is_computed_once(genre_folder, tmp_path, monkeypatch):
     built = cache.build(datasets.load(str(genre_folder)), 8000, cache_dir=tmp_path / "cache", progress=False)
-    track_ids, values = features.mfcc_table(built, progress=False)
-    assert values.shape == (20, 140) and sorted(track_ids) == sorted(built.tracks.index)
+    table = features.mfcc_table(built, progress=False)
+    assert table.values.shape == (20, 140) and sorted(table.track_ids) == sorted(built.tracks.index) and table.seconds > 0
     track_id, samples = next(cache.read(built))
     np.testing.assert_allclose(
-        values[list(track_ids).index(track_id)], features.mfcc_statistics(audio.to_float(samples), 8000), rtol=1e-5
+        table.values[list(table.track_ids).index(track_id)], features.mfcc_statistics(audio.to_float(samples), 8000), rtol=1e-5
     )
     monkeypatch.setattr(features, "mfcc_statistics", lambda *args: pytest.fail("computed again"))
     again = features.mfcc_table(built, progress=False)
-    np.testing.assert_array_equal(again[1], values)
+    np.testing.assert_array_equal(again.values, table.values)
+    assert again.seconds == table.seconds

@@ -8,7 +8,7 @@ from conftest import REPOSITORY
 ORDER = (
     "paths", "progress", "recipes", "synth", "tracks", "fma", "folder", "datasets", "audio", "cache", "segments",
     "stft", "mel", "lapped", "losses", "features", "framed", "models", "families", "sparse", "classifiers", "recurrent",
-    "training", "autoencoders", "metrics", "baselines", "compression", "probes", "evaluation", "systems", "plots",
+    "training", "autoencoders", "metrics", "baselines", "compression", "probes", "evaluation", "study", "systems", "plots",
     "genre_plots", "predict", "notebook", "__main__",
 )
 

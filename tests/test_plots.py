@@ -17,8 +17,6 @@ FIGURES = {
     "waveforms": lambda folder: plots.waveforms(CLIPS, 8000, "Clips"),
     "spectrograms": lambda folder: plots.spectrograms(CLIPS, 8000, "Clips"),
     "learning_curves": lambda folder: plots.learning_curves({"a": HISTORY, "b": HISTORY}, "loss", "Loss", "loss"),
-    "confusion": lambda folder: plots.confusion([0, 1, 1], [0, 0, 1], ["A", "B", "C"], "Confusion"),
-    "accuracies": lambda folder: plots.accuracies({"a": (0.5, 0.4, 0.6), "b": (0.9, 0.8, 1.0)}, 0.125, "Accuracy"),
     "panel": lambda folder: plots.panel(CLIPS["low"], CLIPS["high"], 8000, "Panel"),
     "spectrograms with a gap": lambda folder: plots.spectrograms(CLIPS | {"none": None}, 8000, "Clips", columns=3),
     "latents": lambda folder: plots.latents({"a": np.eye(4), "b": -np.ones((4, 4)), "c": np.zeros((4, 4))}, 1.5, "Latents"),
@@ -28,7 +26,6 @@ FIGURES = {
     "filter_patches": lambda folder: plots.filter_patches(np.random.default_rng(0).normal(size=(5, 5, 2, 8)), "Filters"),
     "errors": lambda folder: plots.errors({"a": (0.5, (0.4, 0.6)), "b": (0.1, None)}, "spectral RMSE", "Errors"),
     "rate_distortion": lambda folder: plots.rate_distortion(RATES, "Error over bitrate", published=compression.PUBLISHED),
-    "genre_scores": lambda folder: plots.genre_scores([0.5, None], ["A", "B"], "F1"),
 }
 
 
@@ -42,12 +39,6 @@ def test_every_figure_has_title_and_units_and_is_written(genre_folder, tmp_path,
     assert plots.save(figure, path, "a note") is figure
     pixels = imread(path)
     assert min(pixels.shape[:2]) > 100 and np.ptp(pixels[..., :3]) > 0.5
-
-
-def test_the_confusion_matrix_counts_by_true_genre():
-    figure = plots.confusion([0, 1, 1, 1], [0, 0, 1, 1], ["A", "B"], "Confusion")
-    assert [text.get_text() for text in figure.axes[0].texts] == ["1", "0", "1", "2"]
-    np.testing.assert_allclose(figure.axes[0].images[0].get_array(), [[1, 0], [1 / 3, 2 / 3]])
 
 
 def test_spectrograms_share_one_colour_scale():

@@ -171,3 +171,32 @@ def test_a_corrupt_record_is_an_error_not_noise(prepared):
 
     with pytest.raises(tf.errors.DataLossError):
         take(segments.fixed_segments(built, tracks, LENGTH, per_track=1, batch_size=8), -1)
+
+
+def test_mixup_mixes_audio_and_labels_by_the_same_share(prepared):
+    data, built = prepared
+    tracks, _ = segments.select(data, built, "training", LENGTH)
+    plain = segments.Pipeline(built, tracks, tracks, LENGTH, batch_size=20, n_classes=2)
+    mixed = segments.Pipeline(built, tracks, tracks, LENGTH, batch_size=20, n_classes=2, mixup=0.3)
+    (audio_before, before), = take(plain.crops(0), 1)
+    (audio_after, after), = take(mixed.crops(0), 1)
+    neighbour = np.roll(audio_before, 1, axis=0)
+    shares = ((audio_after - neighbour) * (audio_before - neighbour)).sum(axis=1) / ((audio_before - neighbour) ** 2).sum(axis=1)
+    assert (shares > -1e-4).all() and (shares < 1.0001).all() and np.ptp(shares) > 0.5
+    np.testing.assert_allclose(audio_after, shares[:, None] * audio_before + (1 - shares[:, None]) * neighbour, atol=1e-5)
+    np.testing.assert_allclose(after, shares[:, None] * before + (1 - shares[:, None]) * np.roll(before, 1, axis=0), atol=1e-4)
+    held = take(mixed.held_out(), 1)[0][1]
+    assert set(np.unique(held)) == {0, 1} and (held.sum(axis=1) == 1).all()
+    with pytest.raises(ValueError, match="mixup needs n_classes.*Received: mixup=0.3, n_classes=0"):
+        segments.Pipeline(built, tracks, tracks, LENGTH, mixup=0.3)
+
+
+def test_mixup_after_a_stop_is_what_it_would_have_been(prepared):
+    data, built = prepared
+    tracks, _ = segments.select(data, built, "training", LENGTH)
+    pipeline = segments.Pipeline(built, tracks, tracks, LENGTH, batch_size=8, n_classes=2, mixup=0.3)
+    whole = take(pipeline.crops(3), 3 * pipeline.steps_per_epoch)
+    resumed = take(pipeline.crops(3, first_epoch=2), pipeline.steps_per_epoch)
+    for one, other in zip(whole[2 * pipeline.steps_per_epoch :], resumed, strict=True):
+        for part, same in zip(one, other):
+            np.testing.assert_array_equal(part, same)

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fmalib import cache, datasets, models, segments, training
+from fmalib import cache, classifiers, datasets, models, segments, training
 
 LENGTH = 2048
 
@@ -128,6 +128,57 @@ def test_an_interrupted_run_ends_as_an_undisturbed_one(pipeline, tmp_path, monke
     pd.testing.assert_frame_equal(losses(undisturbed), losses(resumed))
 
 
+def test_dropout_augmentation_and_mixup_resume_exactly(pipeline, tmp_path, monkeypatch):
+    """Keras saves no random state with the weights: every epoch's noise follows from seed and epoch instead."""
+    noisy = dataclasses.replace(pipeline, target="label", length=8000, n_classes=2, mixup=0.3)
+
+    def build():
+        model = classifiers.genre_cnn(2, samples=8000, sample_rate=8000)
+        model.compile(keras.optimizers.Adam(1e-3), "categorical_crossentropy")
+        return model
+
+    undisturbed = train(noisy, tmp_path / "undisturbed", build=build, epochs=3)
+
+    def interrupt(self, epoch, logs=None):
+        if epoch == 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(training.Backup, "on_epoch_end", _before(interrupt, training.Backup.on_epoch_end))
+    with pytest.raises(KeyboardInterrupt):
+        train(noisy, tmp_path / "stopped", build=build, epochs=3)
+    monkeypatch.undo()
+    resumed = train(noisy, tmp_path / "stopped", build=build, epochs=3)
+    assert not resumed.loaded and same_weights(undisturbed.model, resumed.model)
+    pd.testing.assert_frame_equal(losses(undisturbed), losses(resumed))
+
+
+def test_epochs_differ_in_their_noise():
+    x = keras.Input((1000,))
+    model = keras.Model(x, keras.layers.Dropout(0.5)(x))
+    callback = training.Reseed(0)
+    callback.set_model(model)
+
+    def noise(epoch):
+        callback.on_epoch_begin(epoch)
+        return np.asarray(model(np.ones((1, 1000), np.float32), training=True))
+
+    first, second = noise(0), noise(1)
+    assert (first != second).any() and np.array_equal(noise(0), first)
+
+
+def test_precision_is_full_without_a_gpu_and_half_with_one(monkeypatch):
+    import tensorflow as tf
+
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])
+    with training.mixed_precision():
+        assert keras.config.dtype_policy().name == "float32"
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["a GPU"])
+    with pytest.raises(RuntimeError), training.mixed_precision():
+        assert keras.config.dtype_policy().name == "mixed_float16"
+        raise RuntimeError
+    assert keras.config.dtype_policy().name == "float32"
+
+
 def _before(first, second):
     def both(self, epoch, logs=None):
         first(self, epoch, logs)
@@ -139,7 +190,7 @@ def _before(first, second):
 TRAIN = """
 import sys, time
 import keras
-from fmalib import cache, datasets, models, segments, training
+from fmalib import cache, classifiers, datasets, models, segments, training
 data = datasets.load(sys.argv[1])
 decoded = cache.build(data, 8000, cache_dir=sys.argv[2], progress=False)
 train, validation = (segments.select(data, decoded, split, 2048)[0] for split in ("training", "validation"))
