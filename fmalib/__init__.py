@@ -1,7 +1,7 @@
 """fmalib: an open laboratory for music autoencoders on the Free Music Archive (FMA).
 
 Data flows one way: datasets -> audio -> cache -> segments -> stft -> models -> training -> metrics ->
-compression -> evaluation -> plots.
+compression -> evaluation -> systems -> plots -> predict.
 """
 
 import os

@@ -191,13 +191,16 @@ def fit(kind, features, labels, held_out, held_out_labels, *, sections=None, n_g
         raise ValueError(f"A probe must be one of {', '.join(CANDIDATES)}. Received: {kind!r}")
     if len(np.unique(labels)) < 2:
         raise ValueError(f"A probe needs training rows of two genres or more. Received: {len(np.unique(labels))}")
+    from threadpoolctl import threadpool_limits
+
     best, best_score = None, -1.0
     (setting, values), = CANDIDATES[kind].items()
     for name, section in (sections or {"all": slice(None)}).items():
         for value in values:
             if kind == "knn" and value > len(labels):
                 continue
-            model = _classifier(kind, value).fit(features[:, section], labels)
+            with threadpool_limits(1):  # several threads on products this small take ten times as long
+                model = _classifier(kind, value).fit(features[:, section], labels)
             probe = Probe(_Padded(model, n_genres), section, 0, f"{kind} on {name}, {setting} {value:g}")
             score = float((probe.predict(held_out).argmax(axis=1) == held_out_labels).mean())
             if score > best_score:

@@ -13,6 +13,7 @@ import soundfile
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SMALL = ["-p", "quick", "True", "-p", "tracks_per_genre", "6"]
+OPTIONS = {"03_classifier.ipynb": ["-p", "systems", "latent_finetuned,latent_linear,cnn"]}  # beside SMALL
 
 
 def pytest_collection_modifyitems(items):
@@ -91,7 +92,7 @@ def executed(tmp_path_factory):
     def execute(name):
         if name not in done:
             out = tmp_path_factory.mktemp("notebooks") / Path(name).stem
-            status, log, _ = papermill(name, out, *SMALL)
+            status, log, _ = papermill(name, out, *SMALL, *OPTIONS.get(name, []))
             assert status == 0, log[-3000:]
             done[name] = out
         return done[name]

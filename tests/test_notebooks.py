@@ -8,14 +8,16 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from conftest import REPOSITORY, SMALL, check_executed, papermill
+from conftest import OPTIONS, REPOSITORY, SMALL, check_executed, papermill
 
 NOTEBOOKS = sorted((REPOSITORY / "notebooks").glob("[0-9]*.ipynb"))
 COMMON = {"dataset", "data_dir", "out_dir", "seed", "quick"}
 KEYS_03 = {
     "dataset", "genres", "n_train_tracks", "n_test_tracks", "latent", "accuracy_segment", "accuracy_vote",
-    "accuracy_vote_ci95", "macro_f1", "accuracy_shuffled", "accuracy_mfcc_svm", "train_seconds", "seed",
+    "accuracy_vote_ci95", "macro_f1", "accuracy_shuffled", "accuracy_mfcc_svm", "train_seconds", "seed", "systems",
 }
+KEYS_SYSTEM = {"accuracy_segment", "accuracy_vote", "accuracy_vote_ci95", "macro_f1", "n_parameters", "seconds"}
+FEW = ["-p", "systems", "latent_frozen,latent_linear"]
 
 
 def test_there_are_notebooks():
@@ -67,7 +69,25 @@ def test_metrics_of_the_classifier(executed):
     low, high = metrics["accuracy_vote_ci95"]
     assert 0 <= low <= metrics["accuracy_vote"] <= high <= 1
     # Two training tracks a genre teach nobody much: what the systems reach is for tests of their own.
-    assert all(0 <= metrics[key] <= 1 for key in metrics if key.startswith("accuracy") and "ci95" not in key)
+    asked = OPTIONS["03_classifier.ipynb"][-1].split(",")
+    assert metrics["system"] == asked[0] and set(metrics["systems"]) == {*asked, f"shuffled_{asked[0]}", "mfcc_svm", "majority"}
+    for summary in metrics["systems"].values():
+        assert KEYS_SYSTEM <= set(summary)
+        low, high = summary["accuracy_vote_ci95"]
+        assert 0 <= low <= summary["accuracy_vote"] <= high <= 1 and 0 <= summary["accuracy_segment"] <= 1
+    assert metrics["systems"][asked[0]]["accuracy_vote"] == metrics["accuracy_vote"]
+    assert metrics["systems"]["majority"]["accuracy_vote"] == metrics["accuracy_majority"] == 1 / 8
+    assert set(metrics["accuracy_leaky_random70"]) == {"mfcc_svm"}
+    assert metrics["vote_curves"][asked[0]]["k"] == [1, 2, 3, 4, 5]
+
+
+def test_the_classifier_that_the_notebook_kept_names_a_genre(executed, synth_data):
+    out = executed("03_classifier.ipynb")
+    song = synth_data.root / synth_data.tracks["path"].iloc[0]
+    command = [sys.executable, "-m", "fmalib", "classify", str(song), "--model", str(out)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert all(f"  {genre} " in done.stdout for genre in synth_data.genres) and "nothing else" in done.stdout
 
 
 def test_a_second_run_repeats_the_metrics_and_trains_nothing(executed, tmp_path):
@@ -75,11 +95,13 @@ def test_a_second_run_repeats_the_metrics_and_trains_nothing(executed, tmp_path)
     runs = Path(os.environ["FMALIB_RUNS"])
     before = {path: path.stat().st_mtime_ns for path in runs.rglob("*.keras")}
     # From inside notebooks/, which must make no difference.
-    status, log, text = papermill("03_classifier.ipynb", tmp_path, *SMALL, cwd=REPOSITORY / "notebooks")
+    status, log, text = papermill(
+        "03_classifier.ipynb", tmp_path, *SMALL, *OPTIONS["03_classifier.ipynb"], cwd=REPOSITORY / "notebooks"
+    )
     assert status == 0, log[-3000:]
     assert (tmp_path / "metrics.json").read_text() == (first / "metrics.json").read_text()
     assert {path: path.stat().st_mtime_ns for path in runs.rglob("*.keras")} == before
-    assert text.count(" found: ") == 3 and " trained: " not in text and "Decoding" not in text
+    assert text.count(" found: ") >= 5 and " trained: " not in text and "Decoding" not in text
 
 
 @pytest.mark.parametrize(
@@ -87,7 +109,10 @@ def test_a_second_run_repeats_the_metrics_and_trains_nothing(executed, tmp_path)
     [
         (["-p", "latnt", "64"], "No such parameter"),
         (["-p", "latent", "0", *SMALL], "Received: latent=0"),
-        (["-p", "segments_per_track", "0"], "Received: segments_per_track=0"),
+        (["-p", "segments", "0"], "Received: segments=0"),
+        (["-p", "systems", "latent_finetuned,cnnn"], "Received: 'cnnn'"),
+        (["-p", "systems", "majority"], "must name one that learns"),
+        (["-p", "encoder", "sparse"], "Received: model='sparse'"),
         (["-p", "dataset", "fma_small", "-p", "data_dir", "nowhere"], "nowhere does not exist"),
     ],
 )
@@ -100,7 +125,8 @@ def test_wrong_parameters_fail_with_one_clear_error(tmp_path, options, message):
 
 def test_a_folder_of_genres(genre_folder, tmp_path):
     status, log, text = papermill(
-        "03_classifier.ipynb", tmp_path, "-p", "dataset", str(genre_folder), "-p", "sample_rate", "8000", "-p", "quick", "True"
+        "03_classifier.ipynb", tmp_path, "-p", "dataset", str(genre_folder), "-p", "sample_rate", "8000", "-p", "quick", "True",
+        *FEW,
     )
     assert status == 0, log[-3000:]
     metrics = json.loads((tmp_path / "metrics.json").read_text())
@@ -110,7 +136,8 @@ def test_a_folder_of_genres(genre_folder, tmp_path):
 def test_real_music(real_music, tmp_path):
     status, log, text = papermill(
         "03_classifier.ipynb", tmp_path, "-p", "dataset", "fma_small", "-p", "data_dir", str(real_music),
-        "-p", "sample_rate", "16000", "-p", "quick", "True",
+        "-p", "quick", "True", "-p", "domain", "frequency", "-p", "encoder", "sparse", "-p", "latent", "64",
+        "-p", "systems", "latent_linear,latent_frozen",
     )
     assert status == 0, log[-3000:]
     assert "artists carry no accuracy claim" in text
