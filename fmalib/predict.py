@@ -10,7 +10,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from fmalib import audio, paths
+from fmalib import audio, classifiers, families, paths, sparse  # noqa: F401  (layers are known to Keras once imported)
 
 FORMAT = 1
 KEYS = {"format", "system", "genres", "sample_rate_hz", "segment_samples", "dataset", "note"}
@@ -76,7 +76,8 @@ def load(folder):
     try:
         model = keras.models.load_model(path, compile=False)  # in safe mode: no code in the file is run
     except Exception as error:  # Keras raises many kinds for a file that is not whole
-        raise ValueError(f"{path} cannot be read: execute the notebook again. Received: {error}") from error
+        reason = str(error).strip().splitlines()[0][:200]
+        raise ValueError(f"{path} cannot be read: execute the notebook again. Received: {reason}") from error
     return Classifier(
         model, facts["system"], tuple(facts["genres"]), facts["sample_rate_hz"], facts["segment_samples"], facts["dataset"],
         facts["note"],

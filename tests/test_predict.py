@@ -11,7 +11,7 @@ import soundfile
 from conftest import tone
 
 from fmalib import __main__ as command
-from fmalib import audio, predict
+from fmalib import audio, models, predict
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +45,27 @@ def test_saved_and_loaded_is_the_same(loudness, folder):
     assert (loaded.system, loaded.genres, loaded.sample_rate, loaded.length) == ("cnn", ("Loud", "Soft"), 8000, 8000)
     x = np.random.default_rng(0).normal(0, 0.1, (3, 8000)).astype(np.float32)
     np.testing.assert_array_equal(loaded.model.predict(x, verbose=0), loudness.model.predict(x, verbose=0))
+
+
+def test_the_layers_of_every_classifier_are_known_in_a_fresh_process(tmp_path):
+    from fmalib import autoencoders, classifiers
+
+    built = {
+        "time": models.encoder_for(models.time_autoencoder(samples=2048, latent=4), 16_384),
+        "frequency": models.frequency_autoencoder(samples=32_768, latent=4).get_layer("encoder"),
+    }
+    for model in ("sparse", "variational", "lstm"):
+        network = autoencoders.compiled("frequency", model, samples=32_768, latent=4, std=0.1)
+        built[model] = autoencoders.Autoencoder("", network, network.get_layer("encoder"), None, 0.0, None, "").features
+    heads = {name: classifiers.latent_classifier(encoder, 2, head="pooled") for name, encoder in built.items()}
+    for name, model in {**heads, "cnn": classifiers.genre_cnn(2, samples=16_384, sample_rate=8000)}.items():
+        predict.save(predict.Classifier(model, name, ("A", "B"), 8000, model.input.shape[1], "none", ""), tmp_path / name)
+    code = "import sys; from fmalib import predict; [print(predict.load(folder).system) for folder in sys.argv[1:]]"
+    done = subprocess.run(
+        [sys.executable, "-c", code, *map(str, sorted(tmp_path.iterdir()))], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.split() == sorted([*heads, "cnn"])
 
 
 def test_segments_overlap_by_half_and_reach_the_end(loudness, recording):

@@ -1,9 +1,11 @@
 """Every system by name, small; what the results must be where the answer is known."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
-from fmalib import cache, datasets, study, systems
+from fmalib import cache, datasets, study, systems, training
 
 EPOCHS = {"autoencoder": 1, "frozen": 1, "finetuned": 1, "network": 1}
 
@@ -58,6 +60,29 @@ def test_a_second_run_says_exactly_the_same(tones):
         one, other = systems.run(name, tones), systems.run(name, tones)
         np.testing.assert_array_equal(one.probabilities, other.probabilities)
         assert one.summary() == other.summary()
+
+
+def test_a_stopped_sweep_goes_on_where_it_was(tones, tmp_path, monkeypatch):
+    """Ctrl-C in the second system's second epoch: the first is found, the second goes on, and both say the same."""
+    two = dataclasses.replace(tones, epochs={**EPOCHS, "network": 2})
+    sweep = ("latent_frozen", "cnn")
+    undisturbed = [systems.run(name, two) for name in sweep]
+    monkeypatch.setenv("FMALIB_RUNS", str(tmp_path / "stopped"))
+    backup = training.Backup.on_epoch_end
+
+    def interrupt(self, epoch, logs=None):
+        if epoch == 1:
+            raise KeyboardInterrupt
+        backup(self, epoch, logs)
+
+    monkeypatch.setattr(training.Backup, "on_epoch_end", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        [systems.run(name, two) for name in sweep]
+    monkeypatch.setattr(training.Backup, "on_epoch_end", backup)
+    resumed = [systems.run(name, two) for name in sweep]
+    assert " found: " in resumed[0].description and " trained: " in resumed[1].description
+    for one, other in zip(undisturbed, resumed):
+        np.testing.assert_array_equal(one.probabilities, other.probabilities)
 
 
 def test_another_seed_is_another_training(tones):
