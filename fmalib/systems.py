@@ -19,7 +19,7 @@ PATIENCE = 7  # epochs without a better validation loss; the learning rate falls
 SHUFFLED = "shuffled_"  # before a system's name: the same on shuffled labels
 SYSTEMS = {
     "latent_frozen": "the study's head on the frozen encoder",
-    "latent_finetuned": "the same, then everything trained: the study's recipe",
+    "latent_finetuned": "the study's recipe: its head on the frozen encoder, then everything trained",
     "latent_lstm": "the head of the study's frequency branch, then fine-tuned",
     "latent_pooled": "our head: log compression, statistics over time, then fine-tuned",
     "latent_linear": "linear probe on the pooled latent",
@@ -311,7 +311,7 @@ def table(summaries):
         name: {
             "segment": summary["accuracy_segment"],
             "vote": summary["accuracy_vote"],
-            "95 % interval": "{:.3f} to {:.3f}".format(*summary["accuracy_vote_ci95"]),
+            "95 % interval": "{:.2f} to {:.2f}".format(*summary["accuracy_vote_ci95"]),
             "mean vote": summary["accuracy_mean_vote"],
             "macro F1": summary["macro_f1"],
             "calibration error": summary["calibration_error"],

@@ -34,7 +34,10 @@ def own_runs(monkeypatch, tmp_path_factory, request):
     monkeypatch.setenv("FMALIB_RUNS", str(folder))
 
 
-@pytest.mark.parametrize("name", systems.SYSTEMS)
+SLOW = ("bbnn", "audeep", "latent_lstm", "random_frozen")
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in systems.SYSTEMS])
 def test_every_system_runs_by_name_on_a_folder_of_genres(tones, name):
     result = systems.run(name, tones)
     n_rows = len(tones.test) * (1 if name == "mfcc_svm" else 3)
@@ -62,6 +65,7 @@ def test_a_second_run_says_exactly_the_same(tones):
         assert one.summary() == other.summary()
 
 
+@pytest.mark.slow
 def test_a_stopped_sweep_goes_on_where_it_was(tones, tmp_path, monkeypatch):
     """Ctrl-C in the second system's second epoch: the first is found, the second goes on, and both say the same."""
     two = dataclasses.replace(tones, epochs={**EPOCHS, "network": 2})
