@@ -203,24 +203,12 @@ def summarise(probabilities, segments, n_genres):
 def shuffle_labels(tracks, seed):
     """Returns a copy of a track table whose labels are dealt out anew: the control that must score at chance.
 
-    Every true genre gets its share of every label, so that none of them is tied to a sound. A plain permutation leaves ties
-    by accident: with 24 tracks a genre, what a probe learned from them scattered from 8 to 28 % where chance is 12.5 %,
-    which no interval over test artists shows.
-
-    Args:
-        tracks: table with column `label`.
+    An interval over test artists does not hold the randomness of the deal. Of 60 deals on the synthetic corpus, MFCC statistics
+    and an SVM scored 0.127 on average (chance 0.125), and 52 of the 60 intervals held chance. Dealing each true genre
+    its even share of every label changed neither.
     """
-    rng = np.random.default_rng(seed)
-    labels = tracks["label"].to_numpy()
-    # A deck in which the cards of each label lie evenly, those at equal places in random order.
-    order = np.argsort(labels, kind="stable")
-    counts = np.bincount(labels)
-    place = np.concatenate([(np.arange(count) + 0.5) / count for count in counts if count])
-    deck = labels[order][np.lexsort((rng.random(len(place)), place))]
-    dealt = np.empty_like(labels)
-    dealt[np.lexsort((rng.random(len(labels)), labels))] = deck
     shuffled = tracks.copy()
-    shuffled["label"] = dealt
+    shuffled["label"] = np.random.default_rng(seed).permutation(tracks["label"].to_numpy())
     return shuffled
 
 

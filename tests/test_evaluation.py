@@ -68,8 +68,7 @@ def test_shuffling_keeps_tracks_and_label_counts():
     shuffled = evaluation.shuffle_labels(tracks, 0)
     assert shuffled.index.equals(tracks.index)
     assert sorted(shuffled["label"]) == sorted(tracks["label"])
-    together = pd.crosstab(tracks["label"], shuffled["label"])
-    assert together.shape == (8, 8) and together.max(axis=None) <= 3  # 10 of each genre over 8 labels
+    assert (shuffled["label"] == tracks["label"]).mean() < 0.4
     assert evaluation.shuffle_labels(tracks, 0).equals(shuffled) and tracks["label"].tolist() == [i % 8 for i in range(80)]
 
 
