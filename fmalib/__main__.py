@@ -34,8 +34,8 @@ def classify_files(files, folder, over_time=False):
     failed = 0
     for file in files:
         try:
-            signal = predict.listen(classifier, file)
-        except (FileNotFoundError, AudioError) as error:
+            signal = predict.listen(file, classifier.sample_rate, classifier.length)
+        except (OSError, AudioError) as error:
             print(f"error: {error}", file=sys.stderr)
             failed += 1
             continue

@@ -23,7 +23,8 @@ def latent_classifier(encoder, n_genres, *, head="study", weight_decay=1e-5):
     """Returns a genre classifier on a latent: the encoder, frozen, and a head. `unfrozen` readies it for fine-tuning.
 
     Args:
-        encoder: model from `(batch, samples)` to `(batch, frames, latent)`.
+        encoder: model from `(batch, samples)` to `(batch, frames, latent)`. Noise that it adds in its own training is left
+            out here; the divergence of a variational one stays part of the loss.
         n_genres: number of classes, at least 2.
         head: `study`: layer normalisation over the latent; twice Conv1D 32 (kernel 5), ReLU, max-pooling 5; Dense 100, ReLU;
             at least 49 frames. `lstm`: that of the study's frequency branch, of which no more is known than its kind: layer
@@ -49,7 +50,7 @@ def latent_classifier(encoder, n_genres, *, head="study", weight_decay=1e-5):
     encoder.trainable = False
     audio = keras.Input(encoder.input.shape[1:], name="audio")
     build = {"study": _study_head, "lstm": _lstm_head, "pooled": _pooled_head}[head]
-    x = build(encoder(audio), decay)
+    x = build(encoder(audio, training=False), decay)
     return keras.Model(audio, _genres(x, n_genres, **decay), name="latent_classifier")
 
 
@@ -128,7 +129,7 @@ def genre_cnn(n_genres, *, samples, sample_rate, weight_decay=1e-5):
 def bbnn(n_genres, *, samples, sample_rate):
     """Returns the bottom-up broadcast neural network (Liu et al. 2019) on log-mel spectrograms.
 
-    128 mel bands, hop 46 ms: 30 s give the paper's 647 frames at 22,050 Hz. A 3x3 convolution and pooling by 4 over time;
+    128 mel bands, hop 1024 samples at 22,050 Hz: a clip of GTZAN, 661,794 samples, gives the paper's 647 frames. A 3x3 convolution and pooling by 4 over time;
     three inception blocks (1x1, 3x3, 5x5 and pooling, 32 channels each), each of which sees the outputs of all before it;
     a 1x1 convolution and pooling by 2; mean over both axes. 180,458 kernel and bias weights for ten genres, as published.
 

@@ -13,7 +13,7 @@ RANGE_DB = 20.0  # one unit of the output
 
 
 def frame_sizes(sample_rate):
-    """Returns (n_fft, hop) in samples: the power of two nearest to 46 ms, and half of it."""
+    """Returns (n_fft, hop) in samples: the power of two nearest to 46 ms by ratio, and half of it."""
     n_fft = 2 ** round(np.log2(FRAME_SECONDS * sample_rate))
     return n_fft, n_fft // 2
 
@@ -62,7 +62,7 @@ class RandomGain(layers.Layer):
     """In training, makes each segment `(batch, samples)` louder or softer by up to `decibels`; else does nothing."""
 
     def __init__(self, decibels, **options):
-        super().__init__(**options)
+        super().__init__(**{**options, "dtype": "float32"})  # what `LogMel` needs whole must not be rounded before it
         self.decibels = decibels
         self.seeds = keras.random.SeedGenerator(0)
 

@@ -84,8 +84,13 @@ def load(folder):
     )
 
 
-def listen(classifier, path):
-    """Returns a recording as the classifier hears it: float32 `(samples,)` at its sample rate.
+def listen(path, sample_rate, length):
+    """Returns a recording as a classifier hears it: float32 `(samples,)`.
+
+    Args:
+        path: of an audio file.
+        sample_rate: of the classifier, Hz.
+        length: samples of a segment, the least there must be.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -96,13 +101,13 @@ def listen(classifier, path):
         raise FileNotFoundError(f"There is no such file. Received: {path}")
     try:
         with paths.quiet_stderr():
-            signal = audio.to_float(audio.decode(path, classifier.sample_rate))
+            signal = audio.to_float(audio.decode(path, sample_rate))
     except audio.AudioError as error:
         raise audio.AudioError(f"{path}: {error}") from error
-    if len(signal) < classifier.length:
+    if len(signal) < length:
         raise audio.AudioError(
-            f"{path}: a recording must hold one segment of {classifier.length / classifier.sample_rate:.1f} s. "
-            f"Received: {len(signal) / classifier.sample_rate:.1f} s"
+            f"{path}: a recording must hold one segment of {length / sample_rate:.1f} s. "
+            f"Received: {len(signal) / sample_rate:.1f} s"
         )
     return signal
 

@@ -108,10 +108,11 @@ class Features:
         return self.values[[place[track_id] for track_id in tracks.index]].reshape(-1, self.values.shape[-1])
 
 
-def latent_features(encoder, cache, tracks, listened, length, per_track, *, logarithmic=False, progress=True):
+def latent_features(name, encoder, cache, tracks, listened, length, per_track, *, logarithmic=False, progress=True):
     """Returns the `Features` of all tracks, from disk where the same encoder gave them before.
 
     Args:
+        name: tells encoders apart whose weights do not, such as the sparse one's at different latent sizes.
         encoder: model from `(batch, samples)` to `(batch, frames, channels)`, pooled by `Pooling`, or to `(batch, features)`.
         cache: the `fmalib.cache.Cache` to read.
         tracks: table by `segments.select`, of all splits.
@@ -120,11 +121,11 @@ def latent_features(encoder, cache, tracks, listened, length, per_track, *, loga
         per_track: segments of each track.
         logarithmic: as for `fit_pooling`.
     """
-    pieces = [VERSION, cache.key, length, per_track, logarithmic, encoder.output.shape, list(tracks.index), list(listened.index)]
+    pieces = [VERSION, name, cache.key, length, per_track, logarithmic, encoder.output.shape, list(tracks.index), list(listened.index)]
     digest = hashlib.sha256(repr(pieces).encode())
     for weight in encoder.get_weights():
         digest.update(np.ascontiguousarray(weight).tobytes())
-    file = cache.directory / f"latent-{digest.hexdigest()[:16]}.npz"
+    file = cache.directory / f"latent-{name}-{digest.hexdigest()[:16]}.npz"
     if not file.exists():
         started = time.perf_counter()
         values, n_moments = _compute(encoder, cache, tracks, listened, length, per_track, logarithmic, progress)
@@ -247,7 +248,7 @@ def _probabilities(padded, features):
 
 
 def _count(pipeline):
-    """Returns how many fitted numbers predicting needs."""
+    """Returns how many fitted numbers the classifier itself has; the scaler and the pooling are not counted."""
     model = pipeline[-1]
     if hasattr(model, "coef_") and not hasattr(model, "support_vectors_"):
         return int(model.coef_.size + model.intercept_.size)

@@ -26,7 +26,7 @@ class Study:
         snippet, length: samples of a segment for the autoencoder and for the classifiers.
         segments_per_track: which vote.
         epochs: at most, by phase: `autoencoder`, `frozen`, `finetuned`, `network`.
-        min_segments: an epoch has at least so many; small data sets give several crops of each track.
+        min_segments: an epoch has up to so many from data sets with fewer tracks, which give several crops of each.
         progress: whether to show bars.
     """
 
@@ -115,7 +115,7 @@ def train_autoencoder(study, seed, *, trained=True):
         study.cache, listened, validation, study.snippet, target="audio", batch_size=autoencoders.BATCH_SIZES[study.domain],
         crops_per_track=max(1, study.min_segments // len(listened)),
     )
-    if not trained and study.encoder != "pca":
+    if not trained:
         training.set_seed(seed)
         return autoencoders.untrained(study.domain, study.encoder, pipeline, latent=study.latent)
     return autoencoders.train(

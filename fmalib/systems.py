@@ -1,4 +1,6 @@
-"""Every way to name a genre, by name, on equal terms: same segments, selection on validation, the test seen once.
+"""Every way to name a genre, by name, on equal terms: same tracks, same segments but for whole-clip MFCC statistics.
+
+What there is to select is selected on validation.
 
 `fmalib.study.prepare` fixes what all of them share; `run` trains a system, or finds it, and keeps what it said.
 """
@@ -30,7 +32,7 @@ SYSTEMS = {
     "audeep": "recurrent sequence autoencoder (auDeep) and a linear probe",
     "mfcc_svm": "control: statistics of MFCCs over the whole clip, and an SVM",
     "mel_pca": "control: principal components of log-mel frames, pooled as the latent, and a linear probe",
-    "random_encoder": "control: linear probe on the untrained encoder",
+    "random_encoder": "control: linear probe on the untrained encoder (of `sparse`, a plain MDCT: nothing random)",
     "random_frozen": "control: the study's head on the untrained encoder, frozen",
     "majority": "control: always the most frequent genre",
 }
@@ -45,8 +47,9 @@ class Result:
         probabilities, rows: of the test, `(segments, genres)` and their segment table; a system that sees whole clips has
             one row a track.
         validation_probabilities, validation_rows: the same of validation, for calibration.
-        n_parameters: fitted numbers that predicting needs.
-        seconds: of training, autoencoder included, as it took when it was trained.
+        n_parameters: of the encoder and the classifier; a probe's pooling and scaling are not counted.
+        seconds: of training, autoencoder included, as it took when it was trained; of a probe, computing the features of
+            all splits, fitting not included.
         seconds_fma_small: an epoch (or the one pass of a probe) on 6,400 clips, extrapolated; None where nothing is heard.
         runs: names of run folders.
         model: Keras model from segments to probabilities; None for probes and controls.
@@ -182,7 +185,7 @@ def _audeep(study, seed):
 
     trained = _train("audeep", build, pipeline, study.epochs["autoencoder"], seed, study)
     encoder = recurrent.encoder_of(trained.model)
-    result = _probe(study, seed, encoder, "linear", seconds=trained.seconds)
+    result = _probe(study, seed, "audeep", encoder, "linear", seconds=trained.seconds)
     return dataclasses.replace(
         result, runs=(trained.directory.name,), histories={"autoencoder": trained.history},
         seconds_fma_small=_at_fma_small(trained, pipeline),
@@ -191,21 +194,22 @@ def _audeep(study, seed):
 
 def _latent_probe(study, seed, *, kind, trained=True):
     autoencoder = train_autoencoder(study, seed, trained=trained)
-    result = _probe(study, seed, encoder_for(study, autoencoder), kind, seconds=autoencoder.seconds)
+    encoder = encoder_for(study, autoencoder)
+    result = _probe(study, seed, autoencoder.name, encoder, kind, seconds=autoencoder.seconds if autoencoder.run else 0.0)
     return dataclasses.replace(result, runs=(autoencoder.run,) if autoencoder.run else ())
 
 
 def _mel_pca(study, seed):
     encoder = probes.mel_pca_encoder(study.cache, study.listened[0], samples=study.length, latent=study.latent)
-    return _probe(study, seed, encoder, "linear", logarithmic=True)
+    return _probe(study, seed, "mel_pca", encoder, "linear", logarithmic=True)
 
 
-def _probe(study, seed, encoder, kind, *, seconds=0.0, logarithmic=False):
+def _probe(study, seed, name, encoder, kind, *, seconds=0.0, logarithmic=False):
     """Returns the result of a probe on an encoder's latent; fitting it is not counted in its seconds."""
     listened = pd.concat([*study.listened, study.test]).sort_index()
     order = study.cache.tracks.index[study.cache.tracks.index.isin(listened.index)]
     table = probes.latent_features(
-        encoder, study.cache, listened.loc[order], study.listened[0], study.length, study.segments_per_track,
+        name, encoder, study.cache, listened.loc[order], study.listened[0], study.length, study.segments_per_track,
         logarithmic=logarithmic, progress=study.progress,
     )
     sides = [table.of(side) for side in (study.training, study.validation, study.test)]
@@ -280,9 +284,14 @@ def _network_result(study, seed, runs, *, before=None):
 
 
 def _at_fma_small(run, pipeline):
-    """Returns the seconds of an epoch with one crop of each of 6,400 clips; validation grows with it."""
+    """Returns the seconds of an epoch with one crop of each of 6,400 clips and FMA-small's 800 validation clips.
+
+    A validation segment, which only goes forward, counts as a third of a training segment.
+    """
     later = run.history["seconds"][1:] if len(run.history) > 1 else run.history["seconds"]  # the first one compiles
-    return float(later.median() * FMA_SMALL / (len(pipeline.training) * pipeline.crops_per_track))
+    validation = segments.VALIDATION_SEGMENTS / 3
+    here = len(pipeline.training) * pipeline.crops_per_track + len(pipeline.validation) * validation
+    return float(later.median() * (FMA_SMALL + FMA_SMALL / 8 * validation) / here)
 
 
 def repeat(name, study, seeds):

@@ -155,7 +155,8 @@ def _fit(model, pipeline, directory, epochs, seed, patience, progress):
     first_epoch = 0
     if backup.exists():
         model.load_weights(backup)
-        first_epoch = int(model.optimizer.iterations) // pipeline.steps_per_epoch
+        # In half precision, steps that overflow are skipped and not counted, hence the rounding up.
+        first_epoch = -(-int(model.optimizer.iterations) // pipeline.steps_per_epoch)
     past = pd.read_csv(log) if log.exists() and first_epoch else pd.DataFrame({"val_loss": []})
     past = past[:first_epoch]  # a kill between the log and the backup leaves a row too many
     if first_epoch:

@@ -125,5 +125,5 @@ def test_half_precision_keeps_spectrograms_and_probabilities_single():
         keras.config.set_dtype_policy(before)
     x, y = audio(4, 16_384), np.eye(3, dtype=np.float32)[[0, 1, 2, 0]]
     assert model.get_layer("log_mel").compute_dtype == "float32" and model.get_layer("genres").compute_dtype == "float32"
-    assert model.get_layer("conv1").compute_dtype == "float16"
+    assert model.get_layer("conv1").compute_dtype == "float16" and model.get_layer("gain").compute_dtype == "float32"
     assert np.isfinite(model.fit(x, y, epochs=2, verbose=0).history["loss"]).all()

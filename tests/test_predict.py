@@ -69,7 +69,7 @@ def test_the_layers_of_every_classifier_are_known_in_a_fresh_process(tmp_path):
 
 
 def test_segments_overlap_by_half_and_reach_the_end(loudness, recording):
-    signal = predict.listen(loudness, recording)
+    signal = predict.listen(recording, 8000, 8000)
     assert signal.dtype == np.float32 and len(signal) == 48_000
     times, probabilities = predict.over_time(loudness, signal[:-1000])
     np.testing.assert_allclose(times, [*np.arange(0.5, 5.1, 0.5), 5.375])
@@ -139,4 +139,4 @@ def test_no_code_from_a_model_file_is_run(folder):
 def test_silence_is_named(loudness, tmp_path):
     soundfile.write(tmp_path / "silence.wav", np.zeros(16_000), 8000)
     with pytest.raises(audio.AudioError, match="silence.wav: digital silence"):
-        predict.listen(loudness, tmp_path / "silence.wav")
+        predict.listen(tmp_path / "silence.wav", 8000, 8000)

@@ -78,13 +78,15 @@ def test_features_are_computed_once_and_belong_to_their_tracks(genre_folder, tmp
     tracks = pd.concat([train, test])
     tracks = tracks.loc[decoded.tracks.index[decoded.tracks.index.isin(tracks.index)]]
     encoder = models.encoder_for(models.time_autoencoder(samples=2048, latent=4), 8192)
-    arguments = (encoder, decoded, tracks, train, 8192, 3)
+    arguments = ("tones", encoder, decoded, tracks, train, 8192, 3)
     table = probes.latent_features(*arguments, progress=False)
     assert table.values.shape == (len(tracks), 3, 4 * 4 + 9 * 4) and table.seconds > 0
     few = segments.fixed_segments(decoded, train, 8192, per_track=1, batch_size=64)
     pooling = probes.fit_pooling(encoder.predict(few, verbose=0))
     own = pooling(encoder.predict(segments.fixed_segments(decoded, test, 8192, per_track=3, batch_size=64), verbose=0))
     np.testing.assert_allclose(table.of(test), own, rtol=1e-3, atol=1e-3)
+    other = probes.latent_features("others", *arguments[1:], progress=False)
+    assert len(list(decoded.directory.glob("latent-*.npz"))) == 2 and other.seconds != table.seconds
     monkeypatch.setattr(probes, "_compute", lambda *args: pytest.fail("computed again"))
     again = probes.latent_features(*arguments, progress=False)
     np.testing.assert_array_equal(again.values, table.values)
