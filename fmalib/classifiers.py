@@ -28,8 +28,8 @@ def latent_classifier(encoder, n_genres, *, head="study", weight_decay=1e-5):
         n_genres: number of classes, at least 2.
         head: `study`: layer normalisation over the latent; twice Conv1D 32 (kernel 5), ReLU, max-pooling 5; Dense 100, ReLU;
             at least 49 frames. `lstm`: that of the study's frequency branch, of which no more is known than its kind: layer
-            normalisation, LSTM 100. `pooled`: ours: logarithmic compression, batch normalisation, two convolutions over
-            time, then mean, deviation and maximum over time, dropout.
+            normalisation, LSTM 100. `pooled`: ours: the latent as a spectrogram: energy over about 128 frames,
+            logarithmic compression, SpecAugment, then what follows in `genre_cnn`.
         weight_decay: as for `models.time_autoencoder`.
 
     Returns:
@@ -77,12 +77,16 @@ def _lstm_head(x, decay):
 
 
 def _pooled_head(x, decay):
+    x = Energy(max(1, x.shape[1] // 128), name="energy")(x)
     x = LogCompression(name="compress")(x)
     x = _norm("norm")(x)
-    for number, filters in enumerate((64, 128), start=1):
-        x = layers.Conv1D(filters, 5, padding="same", use_bias=False, name=f"head_conv{number}", **_kernel(decay))(x)
+    x = mel.SpecAugment(name="latent_augment")(x)
+    for number, (filters, kernel) in enumerate(zip(CNN_FILTERS, CNN_KERNELS), start=1):
+        x = layers.Conv1D(filters, kernel, padding="same", use_bias=False, name=f"head_conv{number}", **_kernel(decay))(x)
         x = _norm(f"head_norm{number}")(x)
         x = layers.ReLU(name=f"head_relu{number}")(x)
+        if number < len(CNN_FILTERS):
+            x = layers.MaxPooling1D(2, name=f"head_pool{number}")(x)
     x = OverTime(name="over_time")(x)
     return layers.Dropout(0.3, seed=0, name="head_dropout")(x)
 
@@ -202,6 +206,21 @@ def _check_genres(n_genres):
 def _check_frames(frames, least):
     if frames < least:
         raise ValueError(f"Segments must give at least {least} mel frames; take longer ones. Received: {frames} frames")
+
+
+@keras.saving.register_keras_serializable(package="fmalib")
+class Energy(layers.Layer):
+    """`(batch, frames, channels)` to the root mean square of every `pool` frames: what a filter's phase does not change."""
+
+    def __init__(self, pool, **options):
+        super().__init__(**options)
+        self.pool = pool
+
+    def call(self, x):
+        return ops.sqrt(ops.average_pool(x**2, self.pool, self.pool) + 1e-12)  # its slope at 0 is infinite
+
+    def get_config(self):
+        return {**super().get_config(), "pool": self.pool}
 
 
 @keras.saving.register_keras_serializable(package="fmalib")

@@ -1,7 +1,8 @@
 """Probes: what simple classifiers read from the latent of a frozen encoder, pooled over time.
 
 Latent frames become one vector a segment. What to pool was found on small data (ten clips a genre): logarithms of sizes,
-decorrelated without labels, and how much they change from frame to frame; that counts more than the classifier.
+decorrelated without labels, and how much they change from frame to frame; that counts more than the classifier. Where a
+latent's frames are short, the energy of several says more than each.
 """
 
 import dataclasses
@@ -15,7 +16,7 @@ import numpy as np
 from fmalib import mel, paths, segments
 from fmalib.progress import bar
 
-VERSION = 1  # part of the file names: bump when the features change
+VERSION = 2  # part of the file names: bump when the features change
 COMPONENTS = 40  # of the decorrelated latent, at most
 LAGS = (1, 4)  # frames, over which change is measured
 KNEE = 0.03  # of the latent's deviation: sizes well below it count as silence
@@ -29,8 +30,8 @@ CANDIDATES = {  # selected on validation
 
 
 @dataclasses.dataclass(frozen=True)
-class Pooling:
-    """Latent frames to one vector a segment: fitted without labels.
+class Whitening:
+    """Latent frames to decorrelated components, fitted without labels.
 
     Attributes:
         knee: below which sizes are drowned; 0 leaves the latent as it is, for latents that are logarithmic already.
@@ -42,30 +43,74 @@ class Pooling:
     mean: np.ndarray
     components: np.ndarray
 
-    def __call__(self, latent):
-        """Returns features `(segments, n_moments + n_dynamics)` of latents `(segments, frames, channels)`.
+    def compress(self, latent):
+        """Returns the logarithm of the latent's sizes above the knee."""
+        return np.log1p(np.abs(latent) / self.knee) if self.knee else latent
 
-        The first `n_moments` are means and deviations of channels, as they are and compressed; the others are seven statistics
-        of the whitened components over time, and the deviations of their changes over 1 and 4 frames.
+    def statistics(self, latent):
+        """Returns what components do over time, `(segments, 9 * components)`, of latents `(segments, frames, channels)`.
+
+        Mean, deviation, skew, kurtosis, median, least and largest value of each, and the deviations of its changes over 1 and
+        4 frames.
         """
         from scipy import stats
 
-        compressed = self.compress(latent)
-        moments = [part for values in (latent, compressed) for part in (values.mean(axis=1), values.std(axis=1))]
-        x = (compressed - self.mean) @ self.components
+        x = (self.compress(latent) - self.mean) @ self.components
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Precision loss", category=RuntimeWarning)  # of constant components
             shape = [stats.skew(x, axis=1), stats.kurtosis(x, axis=1)]
-        dynamics = [
+        parts = [
             x.mean(axis=1), x.std(axis=1), *shape, np.median(x, axis=1), x.min(axis=1), x.max(axis=1),
             *((x[:, lag:] - x[:, :-lag]).std(axis=1) if x.shape[1] > lag else np.zeros_like(x[:, 0]) for lag in LAGS),
         ]
         # Skew and kurtosis of a constant component are undefined, and count as 0.
-        return np.nan_to_num(np.concatenate(moments + dynamics, axis=1)).astype(np.float32)
+        return np.nan_to_num(np.concatenate(parts, axis=1))
 
-    def compress(self, latent):
-        """Returns the logarithm of the latent's sizes above the knee."""
-        return np.log1p(np.abs(latent) / self.knee) if self.knee else latent
+
+def fit_whitening(latent, *, logarithmic=False):
+    """Returns the `Whitening` for latents like these `(segments, frames, channels)`; `logarithmic` leaves out the compression."""
+    from sklearn.decomposition import PCA
+
+    knee = 0.0 if logarithmic else KNEE * float(latent.std()) or 1.0
+    frames = Whitening(knee, None, None).compress(latent).reshape(-1, latent.shape[-1])
+    with np.errstate(invalid="ignore"):  # silence has no variance to share out
+        pca = PCA(min(COMPONENTS, *frames.shape), svd_solver="full").fit(frames)
+    # A channel that never speaks has no variance to whiten.
+    scale = 1.0 / np.sqrt(np.maximum(pca.explained_variance_, 1e-6 * pca.explained_variance_[0] + 1e-12))
+    return Whitening(knee, pca.mean_, pca.components_.T * scale)
+
+
+@dataclasses.dataclass(frozen=True)
+class Pooling:
+    """Latent frames to one vector a segment.
+
+    Attributes:
+        fine: of the latent's own frames.
+        coarse: of the energy of several frames, which a filter's phase does not change; None for logarithmic latents.
+    """
+
+    fine: Whitening
+    coarse: Whitening | None
+
+    def __call__(self, latent):
+        """Returns groups of features of latents `(segments, frames, channels)`, a dict of float32 `(segments, features)`.
+
+        `moments`: means and deviations of channels, as they are and compressed. `dynamics`: `Whitening.statistics`. `energy`: the
+        same of the energy.
+        """
+        compressed = self.fine.compress(latent)
+        moments = [part for values in (latent, compressed) for part in (values.mean(axis=1), values.std(axis=1))]
+        groups = {"moments": np.concatenate(moments, axis=1), "dynamics": self.fine.statistics(latent)}
+        if self.coarse:
+            groups["energy"] = self.coarse.statistics(energy(latent))
+        return {name: values.astype(np.float32) for name, values in groups.items()}
+
+
+def energy(latent):
+    """Returns the root mean square of every few frames of latents `(segments, frames, channels)`: of four, or to leave 64."""
+    pool = min(max(4, latent.shape[1] // 64), latent.shape[1])
+    frames = latent.shape[1] // pool
+    return np.sqrt((latent[:, : frames * pool] ** 2).reshape(len(latent), frames, pool, -1).mean(axis=2))
 
 
 def fit_pooling(latent, *, logarithmic=False):
@@ -75,15 +120,8 @@ def fit_pooling(latent, *, logarithmic=False):
         latent: float array of shape `(segments, frames, channels)`.
         logarithmic: whether its values are logarithms already.
     """
-    from sklearn.decomposition import PCA
-
-    knee = 0.0 if logarithmic else KNEE * float(latent.std()) or 1.0
-    frames = Pooling(knee, None, None).compress(latent).reshape(-1, latent.shape[-1])
-    with np.errstate(invalid="ignore"):  # silence has no variance to share out
-        pca = PCA(min(COMPONENTS, *frames.shape), svd_solver="full").fit(frames)
-    # A channel that never speaks has no variance to whiten.
-    scale = 1.0 / np.sqrt(np.maximum(pca.explained_variance_, 1e-6 * pca.explained_variance_[0] + 1e-12))
-    return Pooling(knee, pca.mean_, pca.components_.T * scale)
+    fine = fit_whitening(latent, logarithmic=logarithmic)
+    return Pooling(fine, None if logarithmic else fit_whitening(energy(latent)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,35 +166,33 @@ def latent_features(name, encoder, cache, tracks, listened, length, per_track, *
     file = cache.directory / f"latent-{name}-{digest.hexdigest()[:16]}.npz"
     if not file.exists():
         started = time.perf_counter()
-        values, n_moments = _compute(encoder, cache, tracks, listened, length, per_track, logarithmic, progress)
-        values = values.reshape(len(tracks), per_track, -1)
+        groups = _compute(encoder, cache, tracks, listened, length, per_track, logarithmic, progress)
         with paths.atomic(file) as temporary:
             np.savez(
-                temporary, values=values, track_ids=tracks.index.to_numpy(), n_moments=n_moments,
+                temporary, values=np.concatenate(list(groups.values()), axis=1).reshape(len(tracks), per_track, -1),
+                track_ids=tracks.index.to_numpy(), names=list(groups), sizes=[group.shape[1] for group in groups.values()],
                 seconds=time.perf_counter() - started,
             )
     with np.load(file, allow_pickle=False) as kept:
-        n_moments, values = int(kept["n_moments"]), kept["values"]
-        sections = {"moments": slice(0, n_moments), "dynamics": slice(n_moments, None)} if n_moments else {"all": slice(None)}
-        return Features(values, kept["track_ids"], sections, float(kept["seconds"]))
+        ends = np.cumsum(kept["sizes"])
+        sections = {str(name): slice(int(end - size), int(end)) for name, size, end in zip(kept["names"], kept["sizes"], ends)}
+        return Features(kept["values"], kept["track_ids"], sections, float(kept["seconds"]))
 
 
 def _compute(encoder, cache, tracks, listened, length, per_track, logarithmic, progress):
-    """Returns (features `(segments, features)`, how many of them are moments; 0 where nothing is pooled)."""
-    pooled = len(encoder.output.shape) == 3
-    pool, n_moments = None, 0
-    if pooled:
+    """Returns groups of features, a dict of `(segments, features)`; one group, `latent`, where there is nothing to pool."""
+    pool = None
+    if len(encoder.output.shape) == 3:
         few = listened.iloc[:: -(-len(listened) // FIT_TRACKS)]
         sample = segments.fixed_segments(cache, few, length, per_track=1, batch_size=BATCH_SIZE)
         pool = fit_pooling(encoder.predict(sample, verbose=0), logarithmic=logarithmic)
-        n_moments = 4 * encoder.output.shape[-1]
     rows = []
     batches = segments.fixed_segments(cache, tracks, length, per_track=per_track, batch_size=BATCH_SIZE)
     total = segments.n_batches(tracks, per_track, BATCH_SIZE)
     for audio, _ in bar(batches, total=total, desc="Latent features", unit="batch", progress=progress):
         latent = encoder.predict_on_batch(audio)
-        rows.append(pool(latent) if pooled else latent)
-    return np.concatenate(rows), n_moments
+        rows.append(pool(latent) if pool else {"latent": latent})
+    return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
 
 
 @dataclasses.dataclass(frozen=True)

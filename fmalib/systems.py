@@ -134,24 +134,27 @@ def run(name, study, seed=0):
 
 def _head(study, seed, *, head, finetune=True, trained=True):
     autoencoder = train_autoencoder(study, seed, trained=trained)
-    pipeline = study.pipeline()
+    augmented = head == "pooled"
+    pipeline = study.pipeline(**_mixed(study)) if augmented else study.pipeline()
+    loss = "categorical_crossentropy" if augmented else "sparse_categorical_crossentropy"
     name = f"{autoencoder.name}_{head}"
 
     def build_frozen():
         encoder = encoder_for(study, autoencoder)
-        return _compiled(classifiers.latent_classifier(encoder, len(study.data.genres), head=head), pipeline)
+        return _compiled(classifiers.latent_classifier(encoder, len(study.data.genres), head=head), pipeline, loss=loss)
 
     runs = {"frozen": _train(f"{name}_frozen", build_frozen, pipeline, study.epochs["frozen"], seed, study)}
     if finetune:
         def build_finetuned():
-            return _compiled(classifiers.unfrozen(runs["frozen"].model), pipeline, first_epoch=study.epochs["frozen"])
+            model = classifiers.unfrozen(runs["frozen"].model)
+            return _compiled(model, pipeline, first_epoch=study.epochs["frozen"], loss=loss)
 
         runs["fine-tuned"] = _train(f"{name}_finetuned", build_finetuned, pipeline, study.epochs["finetuned"], seed, study)
     return _network_result(study, seed, runs, before=autoencoder)
 
 
 def _cnn(study, seed):
-    pipeline = study.pipeline(n_classes=len(study.data.genres), mixup=MIXUP)
+    pipeline = study.pipeline(**_mixed(study))
 
     def build():
         model = classifiers.genre_cnn(len(study.data.genres), samples=study.length, sample_rate=study.cache.sample_rate)
@@ -244,6 +247,11 @@ def _majority(study, seed):
     rows = {side: study.rows(side) for side in ("validation", "test")}
     said = {side: np.tile(share.to_numpy(), (len(table), 1)) for side, table in rows.items()}
     return Result("majority", seed, said["test"], rows["test"], said["validation"], rows["validation"], 0, 0.0)
+
+
+def _mixed(study):
+    """Returns options of the pipeline for mixup."""
+    return {"n_classes": len(study.data.genres), "mixup": MIXUP}
 
 
 def _compiled(model, pipeline, *, first_epoch=0, loss="sparse_categorical_crossentropy"):

@@ -43,8 +43,7 @@ def mfcc_with_changes(own):
     pool = probes.fit_pooling(
         np.stack([frames[track_id][:shortest] for track_id in own.listened[0].index]), logarithmic=True
     )
-    start = 4 * 20  # moments come first
-    return {track_id: pool(part[None])[0, start:] for track_id, part in frames.items()}
+    return {track_id: pool(part[None])["dynamics"][0] for track_id, part in frames.items()}
 
 
 def accuracy_of(table, own, kind):
