@@ -13,7 +13,7 @@ import soundfile
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SMALL = ["-p", "quick", "True", "-p", "tracks_per_genre", "6"]
-OPTIONS = {"03_classifier.ipynb": ["-p", "systems", "latent_finetuned,latent_linear"]}  # beside SMALL
+OPTIONS = {"03_classifier.ipynb": ["-p", "systems", "latent_frozen,latent_linear"]}  # beside SMALL
 
 
 def pytest_collection_modifyitems(items):

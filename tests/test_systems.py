@@ -34,7 +34,7 @@ def own_runs(monkeypatch, tmp_path_factory, request):
     monkeypatch.setenv("FMALIB_RUNS", str(folder))
 
 
-SLOW = ("bbnn", "audeep", "latent_lstm", "random_frozen")
+SLOW = ("bbnn", "audeep", "latent_lstm", "latent_pooled", "random_frozen")
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in systems.SYSTEMS])
@@ -111,6 +111,7 @@ def synth_study():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mfcc_svm", "latent_linear"])
 def test_shuffled_labels_are_at_chance(synth_study, name):
     """Chance, 1 of 8, lies in the mean interval of six shuffles; with true labels, the same system is above it."""
