@@ -21,7 +21,7 @@
 #   test segments, see how sure they were when they were wrong, and let one listen to a recording of your own.
 # - **It needs** nothing: the default is synthetic music, whose numbers prove that the code runs and nothing else. Use
 #   `-p dataset fma_small -p data_dir FOLDER` for real results.
-# - **It takes** about five minutes on two cores the first time; what was trained is found again, so a system more
+# - **It takes** five to six minutes on two cores the first time; what was trained is found again, so a system more
 #   costs only itself.
 
 # %%
