@@ -127,50 +127,38 @@ def run(name, study, seed=0):
         "latent_knn": functools.partial(_latent_probe, kind="knn"),
         "latent_svm": functools.partial(_latent_probe, kind="svm"),
         "random_encoder": functools.partial(_latent_probe, kind="linear", trained=False),
-        "cnn": _cnn, "bbnn": _bbnn, "audeep": _audeep, "mfcc_svm": _mfcc_svm, "mel_pca": _mel_pca, "majority": _majority,
+        "cnn": functools.partial(_network, name="cnn", network=classifiers.genre_cnn, mixed=True),
+        "bbnn": functools.partial(_network, name="bbnn", network=classifiers.bbnn),
+        "audeep": _audeep, "mfcc_svm": _mfcc_svm, "mel_pca": _mel_pca, "majority": _majority,
     }
     return dataclasses.replace(build[name](study, seed), name=name)
 
 
 def _head(study, seed, *, head, finetune=True, trained=True):
     autoencoder = train_autoencoder(study, seed, trained=trained)
-    augmented = head == "pooled"
-    pipeline = study.pipeline(**_mixed(study)) if augmented else study.pipeline()
-    loss = "categorical_crossentropy" if augmented else "sparse_categorical_crossentropy"
+    pipeline = _mixed(study) if head == "pooled" else study.pipeline()
     name = f"{autoencoder.name}_{head}"
 
     def build_frozen():
         encoder = encoder_for(study, autoencoder)
-        return _compiled(classifiers.latent_classifier(encoder, len(study.data.genres), head=head), pipeline, loss=loss)
+        return _compiled(classifiers.latent_classifier(encoder, len(study.data.genres), head=head), pipeline)
 
     runs = {"frozen": _train(f"{name}_frozen", build_frozen, pipeline, study.epochs["frozen"], seed, study)}
     if finetune:
         def build_finetuned():
-            model = classifiers.unfrozen(runs["frozen"].model)
-            return _compiled(model, pipeline, first_epoch=study.epochs["frozen"], loss=loss)
+            return _compiled(classifiers.unfrozen(runs["frozen"].model), pipeline, first_epoch=study.epochs["frozen"])
 
         runs["fine-tuned"] = _train(f"{name}_finetuned", build_finetuned, pipeline, study.epochs["finetuned"], seed, study)
     return _network_result(study, seed, runs, before=autoencoder)
 
 
-def _cnn(study, seed):
-    pipeline = study.pipeline(**_mixed(study))
+def _network(study, seed, *, name, network, mixed=False):
+    pipeline = _mixed(study) if mixed else study.pipeline()
 
     def build():
-        model = classifiers.genre_cnn(len(study.data.genres), samples=study.length, sample_rate=study.cache.sample_rate)
-        return _compiled(model, pipeline, loss="categorical_crossentropy")
+        return _compiled(network(len(study.data.genres), samples=study.length, sample_rate=study.cache.sample_rate), pipeline)
 
-    return _network_result(study, seed, {"network": _train("cnn", build, pipeline, study.epochs["network"], seed, study)})
-
-
-def _bbnn(study, seed):
-    pipeline = study.pipeline()
-
-    def build():
-        model = classifiers.bbnn(len(study.data.genres), samples=study.length, sample_rate=study.cache.sample_rate)
-        return _compiled(model, pipeline)
-
-    return _network_result(study, seed, {"network": _train("bbnn", build, pipeline, study.epochs["network"], seed, study)})
+    return _network_result(study, seed, {"network": _train(name, build, pipeline, study.epochs["network"], seed, study)})
 
 
 def _audeep(study, seed):
@@ -250,12 +238,13 @@ def _majority(study, seed):
 
 
 def _mixed(study):
-    """Returns options of the pipeline for mixup."""
-    return {"n_classes": len(study.data.genres), "mixup": MIXUP}
+    """Returns the pipeline with mixup."""
+    return study.pipeline(n_classes=len(study.data.genres), mixup=MIXUP)
 
 
-def _compiled(model, pipeline, *, first_epoch=0, loss="sparse_categorical_crossentropy"):
-    """Returns the model with the study's optimizer: Adam at 1e-3, a quarter less every five epochs."""
+def _compiled(model, pipeline, *, first_epoch=0):
+    """Returns the model with the study's optimizer, Adam at 1e-3, a quarter less every five epochs, and the labels' loss."""
+    loss = "categorical_crossentropy" if pipeline.n_classes else "sparse_categorical_crossentropy"
     rate = training.staircase(1e-3, steps_per_epoch=pipeline.steps_per_epoch, first_epoch=first_epoch)
     model.compile(keras.optimizers.Adam(rate), loss, metrics=["accuracy"])
     return model
