@@ -97,7 +97,7 @@ def genre_cnn(n_genres, *, samples, sample_rate, weight_decay=1e-5):
     64 mel bands, normalised each, are the channels of three convolutions over time (128, 256, 256), each with batch
     normalisation and ReLU, the first two with max-pooling 2; mean, deviation and maximum over time; dropout. Mixup and random
     crops are the pipeline's (`fmalib.segments.Pipeline`). Convolutions over time and frequency, of the same size, were equal
-    within the noise of 64 validation tracks and took a quarter longer.
+    within the noise of 48 validation tracks and took a quarter longer.
 
     Args:
         n_genres: number of classes, at least 2.
