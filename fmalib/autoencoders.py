@@ -60,6 +60,14 @@ class Autoencoder:
         return keras.Model(self.encoder.input, sparse.Sizes(name="sizes")(coefficients), name="encoder")
 
     @property
+    def decoder(self):
+        """Model from a latent `(batch, frames, channels)` to `(batch, samples)`."""
+        decoder = self.model.get_layer("decoder")
+        if len(decoder.output.shape) == 2:
+            return decoder
+        return keras.Model(decoder.input, self.model.get_layer("istft")(decoder.output), name="decoder")
+
+    @property
     def latent_values(self):
         """Values in one segment's latent."""
         return int(np.prod(self.latent_shape))
@@ -154,6 +162,31 @@ def pca_of_equal_size(pipeline, values):
     frames = lapped.n_frames(pipeline.length)
     latent = int(np.clip(values // frames, 1, lapped.HOP))
     return train("frequency", "pca", pipeline, latent=latent, epochs=1, seed=0)
+
+
+def walk(autoencoder, first, second, steps=5):
+    """Returns what lies on the straight line between the latents of two segments.
+
+    Args:
+        autoencoder: an `Autoencoder`.
+        first, second: float arrays of shape `(samples,)` at full scale 1.
+        steps: stops on the way, both ends included.
+
+    Returns:
+        float32 array of shape `(steps + 1, samples)`: the decoded stops, and last a walk in time, which begins at the
+        first latent's first frame and ends at the second's last.
+
+    Raises:
+        ValueError: fewer than two stops, or the sparse autoencoder, whose latent is words and no quantities.
+    """
+    if autoencoder.model.name == "sparse_autoencoder":
+        raise ValueError("The sparse autoencoder's latent is words, between which there is nothing. Received: model='sparse'")
+    if steps < 2:
+        raise ValueError(f"A walk has two ends. Received: steps={steps}")
+    start, end = autoencoder.encoder.predict(np.stack([first, second]), verbose=0)
+    shares = [np.full((len(start), 1), share) for share in np.linspace(0, 1, steps)] + [np.linspace(0, 1, len(start))[:, None]]
+    path = np.stack([(1 - share) * start + share * end for share in shares]).astype(np.float32)
+    return autoencoder.decoder.predict(path, batch_size=8, verbose=0)
 
 
 def first_kernel(autoencoder):

@@ -70,6 +70,12 @@ def mp3(audio, sample_rate, kbps):
     Raises:
         ValueError: a sample rate or bitrate that MP3 does not have.
     """
+    encoded = mp3_file(audio, sample_rate, kbps)
+    return _decode(encoded, _check(audio, clip=True), sample_rate), len(encoded)
+
+
+def mp3_file(audio, sample_rate, kbps):
+    """Returns the bytes of the MP3 file that `mp3` decodes. Arguments and errors as there."""
     audio = _check(audio, clip=True)
     if kbps not in mp3_bitrates(sample_rate):
         valid = ", ".join(map(str, mp3_bitrates(sample_rate)))
@@ -80,8 +86,7 @@ def mp3(audio, sample_rate, kbps):
     encoder.set_in_sample_rate(sample_rate)
     encoder.set_bit_rate(int(kbps))
     encoder.set_quality(2)
-    encoded = bytes(encoder.encode(to_int16(audio).tobytes()) + encoder.flush())
-    return _decode(encoded, audio, sample_rate), len(encoded)
+    return bytes(encoder.encode(to_int16(audio).tobytes()) + encoder.flush())
 
 
 def mp3_bitrates(sample_rate):

@@ -1,10 +1,11 @@
-"""Hand-made features of whole tracks: the controls that a learned representation has to beat."""
+"""Hand-made features: MFCC statistics, the control that a learned representation has to beat; loudness, tempo, brightness."""
 
 import dataclasses
 import time
 import warnings
 
 import numpy as np
+import pandas as pd
 
 from fmalib import audio, cache as audio_cache, paths
 from fmalib.progress import bar
@@ -12,6 +13,7 @@ from fmalib.progress import bar
 N_MFCC = 20
 STATISTICS = ("mean", "std", "skew", "kurtosis", "median", "min", "max")
 MFCC_VERSION = 2  # part of the file name: bump when the feature changes
+PROPERTIES_VERSION = 1  # likewise
 
 
 def mfcc_statistics(signal, sample_rate):
@@ -66,3 +68,50 @@ def mfcc_table(cache, *, progress=True, n_jobs=2):
 
 def _one(track_id, samples, sample_rate):
     return track_id, mfcc_statistics(audio.to_float(samples), sample_rate)
+
+
+def track_properties(signal, sample_rate):
+    """Returns what a listener would name first of a track, as a dict of floats.
+
+    Args:
+        signal: float array of shape `(samples,)`.
+        sample_rate: Hz.
+
+    Returns:
+        `loudness`: RMS level in dBFS, not below -80. `tempo`: beats a minute by autocorrelation of the onset strength, on a
+        logarithmic scale of octaves, since estimates err by octaves (Ellis 2007, as in librosa). `spectral_centroid`: mean over frames that are not
+        silent, on a logarithmic scale of octaves.
+    """
+    import librosa
+
+    magnitude = np.abs(librosa.stft(signal, n_fft=1024, hop_length=512))
+    loud = magnitude.sum(axis=0) > 1e-3
+    centroid = librosa.feature.spectral_centroid(S=magnitude[:, loud], sr=sample_rate) if loud.any() else np.ones(1)
+    onsets = librosa.onset.onset_strength(S=librosa.power_to_db(magnitude**2), sr=sample_rate)
+    tempo = float(librosa.feature.tempo(onset_envelope=onsets, sr=sample_rate)[0])
+    return {
+        "loudness": max(-80.0, 20.0 * np.log10(max(float(np.sqrt(np.mean(signal**2))), 1e-12))),
+        "tempo": float(np.log2(max(tempo, 1.0))),
+        "spectral_centroid": float(np.log2(max(float(centroid.mean()), 1.0))),
+    }
+
+
+def property_table(cache, *, progress=True, n_jobs=2):
+    """Returns `track_properties` of all decoded tracks as a table indexed by `track_id`; computed once and kept on disk."""
+    import joblib
+
+    file = cache.directory / f"properties-v{PROPERTIES_VERSION}.npz"
+    if not file.exists():
+        tracks = bar(audio_cache.read(cache), total=len(cache.tracks), desc="Track properties", unit="track", progress=progress)
+        jobs = (joblib.delayed(_properties)(track_id, samples, cache.sample_rate) for track_id, samples in tracks)
+        rows = joblib.Parallel(n_jobs=n_jobs, prefer="threads", pre_dispatch="2*n_jobs")(jobs)
+        with paths.atomic(file) as temporary:
+            names = list(rows[0][1])
+            values = np.array([list(row[1].values()) for row in rows])
+            np.savez(temporary, track_ids=np.array([row[0] for row in rows]), names=names, values=values)
+    with np.load(file, allow_pickle=False) as kept:
+        return pd.DataFrame(kept["values"], index=pd.Index(kept["track_ids"], name="track_id"), columns=kept["names"])
+
+
+def _properties(track_id, samples, sample_rate):
+    return track_id, track_properties(audio.to_float(samples), sample_rate)

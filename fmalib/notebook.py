@@ -119,6 +119,13 @@ def at_least(least, **values):
             raise ValueError(f"{name} must be at least {least}. Received: {name}={value}")
 
 
+def one_of(known, **values):
+    """Raises ValueError, naming the parameter, unless every value is one of the known ones."""
+    for name, value in values.items():
+        if value not in known:
+            raise ValueError(f"{name} must be one of {', '.join(known)}. Received: {name}={value!r}")
+
+
 def machine():
     """Returns what the times were measured on, in words: processor kind, number of cores, GPUs."""
     import tensorflow as tf
@@ -175,6 +182,14 @@ def write_metrics(setup, metrics):
     """Writes `metrics.json` into the notebook's output folder and returns its path; values that are not finite become null."""
     path = setup.out_dir / "metrics.json"
     paths.write_json(path, _plain(metrics))
+    return path
+
+
+def write_text(setup, name, text):
+    """Writes a text file into the notebook's output folder and returns its path."""
+    path = setup.out_dir / name
+    with paths.atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
     return path
 
 

@@ -108,9 +108,14 @@ class Pooling:
 
 def energy(latent):
     """Returns the root mean square of every few frames of latents `(segments, frames, channels)`: of four, or to leave 64."""
-    pool = min(max(4, latent.shape[1] // 64), latent.shape[1])
+    pool = energy_frames(latent.shape[1])
     frames = latent.shape[1] // pool
     return np.sqrt((latent[:, : frames * pool] ** 2).reshape(len(latent), frames, pool, -1).mean(axis=2))
+
+
+def energy_frames(frames):
+    """Returns how many of so many frames `energy` takes together."""
+    return min(max(4, frames // 64), frames)
 
 
 def fit_pooling(latent, *, logarithmic=False):

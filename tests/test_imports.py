@@ -8,8 +8,8 @@ from conftest import REPOSITORY
 ORDER = (
     "paths", "progress", "recipes", "synth", "tracks", "fma", "folder", "datasets", "audio", "cache", "segments",
     "stft", "mel", "lapped", "losses", "features", "framed", "models", "families", "sparse", "classifiers", "recurrent",
-    "training", "autoencoders", "metrics", "baselines", "compression", "probes", "evaluation", "study", "systems", "plots",
-    "genre_plots", "predict", "notebook", "__main__",
+    "training", "autoencoders", "metrics", "baselines", "compression", "probes", "evaluation", "study", "systems",
+    "representations", "embedding", "clustering", "variance", "plots", "genre_plots", "map_plots", "interactive", "predict", "notebook", "__main__",
 )
 
 

@@ -1,0 +1,120 @@
+"""What a latent's variance is made of: loudness, tempo, brightness, genre, artist, album."""
+
+import numpy as np
+import pandas as pd
+
+PERMUTATIONS = 200
+LEVELS = ("genre", "artist", "track", "segment")
+
+
+def explained(values, table, *, seed=0):
+    """Returns how much of the variance of values each column of a table explains by itself, and the numeric ones together.
+
+    By least squares on each column: numbers with their square, words as one level each. A column of many words explains
+    much by chance, so the share is also given adjusted for its degrees of freedom (Ezekiel 1930), which is 0 on average
+    for a column that says nothing, and beside the share that 95 % of shuffled columns stay below.
+
+    Args:
+        values: of tracks, `(tracks, features)`; features count by their variance, so scale them first.
+        table: one row a track; numbers, or words. Rows where a column is missing or empty are left out for that column.
+
+    Returns:
+        Table indexed by column, then `numbers` (all numeric ones) and `words beyond numbers` for each column of words:
+        what it adds to all the numbers. Columns: `share` (adjusted), `raw`, `shuffled` (95th percentile of the adjusted share of
+        shuffled columns), `n` tracks, `levels` degrees of freedom. A share is nan where there are not more tracks than levels.
+    """
+    values = np.asarray(values, np.float64)
+    if len(values) != len(table):
+        raise ValueError(f"One row of values per row of the table is needed. Received: {len(values)} and {len(table)}")
+    numeric = [name for name in table if pd.api.types.is_numeric_dtype(table[name])]
+    rng = np.random.default_rng(seed)
+    rows = {}
+    for name in table:
+        known = _known(table[name])
+        rows[name] = _share(values[known], _design(table.loc[known, name]), rng)
+    if len(numeric) > 1:
+        known = np.all([_known(table[name]) for name in numeric], axis=0)
+        together = np.concatenate([_design(table.loc[known, name]) for name in numeric], axis=1)
+        rows["numbers"] = _share(values[known], together, rng)
+        for name in (name for name in table if name not in numeric):
+            both = known & _known(table[name])
+            before = np.concatenate([_design(table.loc[both, number]) for number in numeric], axis=1)
+            rows[f"{name} beyond numbers"] = _share(values[both], _design(table.loc[both, name]), rng, before)
+    return pd.DataFrame(rows, index=["share", "raw", "shuffled", "n", "levels"]).T
+
+
+def nested(values, segments, genres):
+    """Returns where the variance of segments lies: between genres, artists of a genre, tracks of an artist, segments of a track.
+
+    Args:
+        values: of segments, `(segments, features)`.
+        segments: table with columns `track_id`, `label`, `artist`, one row a segment (`fmalib.segments.segment_table`).
+        genres: names by label.
+
+    Returns:
+        Table indexed by `genre`, `artist`, `track`, `segment`: `share` of the sum of squares; the four are 1 together.
+        `chance`: the share that levels as many would have if they meant nothing, their share of the degrees of freedom.
+    """
+    values = np.asarray(values, np.float64)
+    keys = [
+        segments["label"].to_numpy(), pd.factorize(segments["artist"] + "\n" + segments["label"].map(lambda label: genres[label]))[0],
+        segments["track_id"].to_numpy(), np.arange(len(segments)),
+    ]
+    centred = values - values.mean(axis=0)
+    total = (centred**2).sum() or 1.0
+    squares, counts = [0.0], [1]
+    for key in keys:
+        groups, place = np.unique(key, return_inverse=True)
+        size = np.bincount(place)
+        sums = np.zeros((len(groups), values.shape[1]))
+        np.add.at(sums, place, centred)
+        squares.append(float((sums**2 / size[:, None]).sum() / total))
+        counts.append(len(groups))
+    freedom = max(1, len(values) - 1)
+    return pd.DataFrame({"share": np.diff(squares), "chance": np.diff(counts) / freedom}, index=LEVELS)
+
+
+def _known(column):
+    return (column.notna() & (column.astype(str) != "")).to_numpy()
+
+
+def _design(column):
+    """Returns a column as predictors, without the constant: a number and its square, or one level less than there are words."""
+    if pd.api.types.is_numeric_dtype(column):
+        number = column.to_numpy(np.float64)
+        number = (number - number.mean()) / (number.std() or 1.0)
+        return np.stack([number, number**2], axis=1)
+    return pd.get_dummies(column, drop_first=True).to_numpy(np.float64)
+
+
+def _share(values, design, rng, before=None):
+    """Returns (adjusted share, raw share, 95th percentile of shuffled, tracks, degrees of freedom) of a design after another."""
+    n = len(values)
+    base = np.ones((n, 1)) if before is None else np.concatenate([np.ones((n, 1)), before], axis=1)
+    n_before = np.linalg.matrix_rank(base) if n else 0
+    levels = (np.linalg.matrix_rank(np.concatenate([base, design], axis=1)) if n else 0) - n_before
+    total = ((values - values.mean(axis=0)) ** 2).sum() if n else 0.0
+    if not total or levels < 1 or n - n_before - levels < 1:
+        return np.nan, np.nan, np.nan, n, levels
+
+    def unexplained(design):
+        basis = np.linalg.qr(design)[0] if np.linalg.matrix_rank(design) == design.shape[1] else _basis(design)
+        return (values**2).sum() - ((basis.T @ values) ** 2).sum()
+
+    after_base = unexplained(base) / total
+
+    def shares(design):
+        rest = unexplained(np.concatenate([base, design], axis=1)) / total
+        # Residual variances, each by its own degrees of freedom, against the variance of all.
+        adjusted = (after_base / (n - n_before) - rest / (n - n_before - levels)) * (n - 1)
+        return float(adjusted), float(after_base - rest)
+
+    adjusted, raw = shares(design)
+    shuffled = [shares(design[rng.permutation(n)])[0] for _ in range(PERMUTATIONS)]
+    return adjusted, raw, float(np.percentile(shuffled, 95)), n, int(levels)
+
+
+def _basis(design):
+    """Returns an orthonormal basis of a design whose columns depend on one another."""
+    left, sizes, _ = np.linalg.svd(design, full_matrices=False)
+    return left[:, sizes > 1e-10 * sizes[0]]

@@ -1,0 +1,362 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # What does the latent space of an autoencoder know?
+#
+# The original study drew its latent space in nine ways and saw "no discernible boundaries" between genres. Here the maps are
+# drawn again, measured, and explained: what the latent's variance is made of, and which representations do separate genres.
+#
+# - **You will** train autoencoders, map their latents by ten methods, cluster them, find out what their variance is made of, walk
+#   from one clip to another, and click your way through a map that plays.
+# - **It needs** nothing: the default is synthetic music, whose numbers prove that the code runs and nothing else. Use
+#   `-p dataset fma_small -p data_dir FOLDER` for real results.
+# - **It takes** about five minutes on two cores the first time; what was trained is found again.
+
+# %%
+import sys
+
+if "google.colab" in sys.modules:
+    get_ipython().run_line_magic("pip", "install -q git+https://github.com/fmalib/fmalib")
+
+# %% tags=["parameters"]
+dataset = "synth"  # synth, fma_small, fma_medium, fma_large, fma_full, or a folder with one subfolder per genre
+data_dir = ""  # folder that holds fma_metadata and fma_small; a folder of genres is looked up in it too
+out_dir = "outputs/04_latent_space"  # where metrics.json, the interactive map, figures and audio go
+seed = 0  # of initial weights, crops, maps and clusters
+quick = False  # ten tracks a genre and at most two epochs, to see that everything runs
+tracks_per_genre = 0  # at most this many tracks a genre, three or more; 0 takes all, or makes 40 for synth
+domain = "frequency"  # of the autoencoder, frequency or time
+encoder = "study"  # frequency also has sparse, pca, shallow, deep, lstm, variational, denoising
+latent = 64  # channels of the latent; the study had 512 to 32 in frequency, 32 in time
+methods = "pca,kernel_pca_rbf,kernel_pca_poly,kernel_pca_sigmoid,kernel_pca_cosine,sparse_pca,lda,tsne,umap,umap_supervised"  # of maps
+features = "latent,time,denoising,variational,linear,classifier,log_mel,mfcc"  # also frequency, untrained; the first is looked at closely
+max_points = 2000  # segments in a map at most, drawn by seed
+segments = 3  # of each track, 8.2 s each
+points = "test"  # whose segments are mapped; all shows training too, which looks better than it is
+clusters = 0  # to look for; 0 takes as many as there are genres
+cluster_points = 160  # segments in the clustering at most, drawn by seed
+updates = 15  # of deep clustering's target at most, each after a pass over these segments
+epochs = 10  # at most, of each autoencoder
+epochs_classifier = 10  # at most, with the encoder frozen, and again with everything trained
+min_segments = 256  # an epoch has up to so many: small data sets give several crops of each track
+
+# %%
+from fmalib import notebook  # comes first: it imports TensorFlow without its start-up messages
+from fmalib import autoencoders, cache, clustering, datasets, embedding, features as track_features, interactive, map_plots, plots
+from fmalib import representations, tracks, variance
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+
+setup = notebook.start(get_ipython())
+sns.set_theme(style="ticks", palette="colorblind")
+notebook.at_least(
+    1, segments=segments, epochs=epochs, epochs_classifier=epochs_classifier, min_segments=min_segments,
+    max_points=max_points, cluster_points=cluster_points, updates=updates,
+)
+notebook.at_least(0, clusters=clusters)
+notebook.one_of(("test", "all"), points=points)
+asked, looked_at = notebook.words(methods), notebook.words(features)
+embedding.check(asked)
+representations.check(looked_at)
+autoencoders.check(domain, encoder, "mse")
+if not asked or not looked_at:
+    raise ValueError(f"methods and features must each name one or more. Received: methods={methods!r}, features={features!r}")
+if quick:
+    epochs, epochs_classifier, min_segments, updates = min(2, epochs), min(2, epochs_classifier), min(64, min_segments), min(2, updates)
+
+# %% [markdown]
+# ## Data
+#
+# Every representation below describes the same segments in the same order, whatever sample rate it hears them at. Maps show the test
+# segments, so that nothing that was taught genres shows what it was taught on.
+
+# %%
+data = datasets.load(dataset, data_dir or None, tracks_per_genre=tracks_per_genre or (10 if quick else None))
+decoded = {name: cache.build(data, rate) for name, rate in autoencoders.SAMPLE_RATES.items()}
+phases = {"autoencoder": epochs, "frozen": epochs_classifier, "finetuned": epochs_classifier}
+spans = representations.prepare(
+    data, decoded, domain=domain, encoder=encoder, latent=latent, per_track=segments, epochs=phases, min_segments=min_segments
+)
+print(data, spans, sep="\n")
+print(tracks.describe_excluded(spans.skipped)) if len(spans.skipped) else None
+
+# %%
+shown_tracks, rows = spans.of(points), spans.rows(points)
+kept = embedding.subsample(len(rows), max_points, seed)
+rows = rows.iloc[kept].reset_index(drop=True)
+labels, artists, is_test = rows["label"].to_numpy(), rows["artist"].to_numpy(), rows["track_id"].isin(spans.of("test").index).to_numpy()
+taught = spans.rows("training")
+n_tracks, n_artists = rows["track_id"].nunique(), rows["artist"].nunique()
+where = f"{len(rows)} segments of {n_tracks} {'test ' if points == 'test' else ''}tracks by {n_artists} artists, seed {seed}"
+print(f"Maps of {where}")
+
+# %% [markdown]
+# ## Representations
+#
+# Latents are pooled over time: the energy of a few frames, its logarithm, decorrelated, and what that does over a segment. The linear
+# autoencoder, log-mel bands and MFCCs are controls. The classifier's last features were taught genres, on training tracks.
+
+# %%
+tables = {}
+for name in looked_at:
+    tables[name] = representations.represent(name, spans, seed)
+    print(f"{name:12s} {tables[name].values.shape[2]:4d} features: {representations.REPRESENTATIONS[name]}")
+values = {name: table.of(shown_tracks)[kept] for name, table in tables.items()}
+training = {name: table.of(spans.of("training")) for name, table in tables.items()}
+main = looked_at[0]
+about = f"{domain} {encoder} {latent}" if main == "latent" else main
+
+# %% [markdown]
+# ## Ten maps of one latent
+#
+# LDA and the supervised UMAP are fitted on training segments with their genres, and only place the test segments. All others never see a
+# genre. Kernels take their width from the data.
+
+# %%
+maps = {}
+
+
+def draw(name, method):
+    """Returns the map of a representation by a method, and its scores; supervised ones only of test points."""
+    mine = is_test if embedding.METHODS[method].supervised else np.ones(len(rows), bool)
+    drawn = embedding.embed(method, values[name][mine], training=training[name], training_labels=taught["label"], seed=seed)
+    before = embedding.prepare(values[name][mine])
+    return drawn, embedding.scores(drawn.points, before, labels[mine], artists[mine], seed=seed), mine
+
+
+for name in looked_at:
+    for method in asked:
+        maps[name, method] = draw(name, method)
+    print(f"{name:12s}", ", ".join(f"{method} {maps[name, method][0].seconds:.1f} s" for method in asked))
+
+# %%
+grid = {embedding.METHODS[method].title: (maps[main, method][0].points, labels[maps[main, method][2]]) for method in asked}
+axes_names = {embedding.METHODS[method].title: embedding.METHODS[method].axes for method in asked}
+figure = map_plots.maps(grid, data.genres, f"{data.name}: pooled latent of {about}, {where}", axes_names=axes_names)
+plots.save(figure, setup.figures / "maps.png", data.caveat)
+
+# %% [markdown]
+# What is a map worth? How often the five nearest neighbours *by other artists* tell the genre; whether neighbours on the map were
+# neighbours before (trustworthiness, 1 is best); how far genres stand apart (silhouette, from -1 to 1). Below the maps, the same
+# of the features themselves, before any map, and by chance: genres dealt anew over the artists.
+
+# %%
+scored = {method: {**maps[main, method][1], "seconds": maps[main, method][0].seconds} for method in asked}
+prepared = {name: embedding.prepare(part) for name, part in values.items()}
+unmapped = {name: embedding.scores(part, part, labels, artists, seed=seed) for name, part in prepared.items()}
+by_chance = embedding.chance(prepared[main], labels, artists, seed=seed)
+columns = ["knn_accuracy", "knn_accuracy_ci95", "trustworthiness", "silhouette", "seconds"]
+listing = pd.DataFrame({**scored, f"no map ({prepared[main].shape[1]} components)": unmapped[main], "chance": {"knn_accuracy": by_chance}}).T
+listing = listing.reindex(columns=columns)
+listing["knn_accuracy_ci95"] = [f"{ci[0]:.2f} to {ci[1]:.2f}" if isinstance(ci, list) else "" for ci in listing["knn_accuracy_ci95"]]
+print(f"{data.name}: {about}, {where}. Intervals: 95 %, by bootstrap over artists. {data.caveat}")
+listing.style.format(na_rep="", precision=3).set_properties(**{"white-space": "nowrap"})
+
+# %% [markdown]
+# ## Every representation, every map
+#
+# The first column needs no map: where it is at chance, no map can show genres; where it is above and the map is not, the map lost
+# them.
+
+# %%
+accuracy = pd.DataFrame({name: {"no map": unmapped[name]["knn_accuracy"]} | {
+    method: maps[name, method][1]["knn_accuracy"] for method in asked
+} for name in looked_at}).T
+figure = map_plots.accuracies(accuracy, by_chance, f"{data.name}: genre by 5 neighbours of other artists (chance {by_chance:.0%}), {where}")
+plots.save(figure, setup.figures / "accuracies.png", data.caveat)
+
+# %%
+few = [method for method in ("pca", "lda", "tsne", "umap") if method in asked] or asked[:1]
+side_by_side = {
+    f"{name}: {embedding.METHODS[method].title}": (maps[name, method][0].points, labels[maps[name, method][2]])
+    for name in looked_at for method in few
+}
+figure = map_plots.maps(side_by_side, data.genres, f"{data.name}: same segments, other representations, {where}", columns=len(few))
+plots.save(figure, setup.figures / "representations.png", data.caveat)
+
+# %% [markdown]
+# ## What the variance is made of
+#
+# Why is a map empty of genres? Because the latent's variance is something else. Left of the mark of a bar is what columns
+# without meaning reach too. Numbers are of whole tracks; `beyond numbers` is what a word adds to loudness, tempo and spectral centroid together.
+
+# %%
+properties = track_features.property_table(decoded["frequency"])
+everyone = spans.of("all")
+known = everyone[["artist", "genre"]].join(data.tracks["album"]).join(properties)[["loudness", "tempo", "spectral_centroid", "artist", "album", "genre"]]
+whole = tables[main].values.mean(axis=1)
+place = {track_id: number for number, track_id in enumerate(tables[main].track_ids)}
+of_tracks = embedding.prepare(whole[[place[track_id] for track_id in everyone.index]])
+explained = variance.explained(of_tracks, known, seed=seed)
+figure = map_plots.shares_of_variance(explained, f"{data.name}: what the pooled latent of {about} varies with, {len(everyone)} tracks")
+plots.save(figure, setup.figures / "variance.png", data.caveat)
+
+# %% [markdown]
+# The same from above: of all that segments differ by, how much lies between genres, between artists of a genre, tracks of an artist,
+# segments of a track? The last bar is what groups of the same sizes would have if they meant nothing.
+
+# %%
+levels = {
+    name: variance.nested(embedding.prepare(table.of(everyone)), spans.rows("all"), data.genres)
+    for name, table in tables.items() if name != "classifier"
+}
+if levels:
+    figure = map_plots.nested_shares(levels, f"{data.name}: where segments differ, {len(everyone)} tracks")
+    display(plots.save(figure, setup.figures / "levels.png", data.caveat))
+
+# %% [markdown]
+# ## Clusters
+#
+# No genre is used, only their number. DEC goes on training the encoder until its clusters are pure; IDEC keeps it able to
+# reconstruct meanwhile. Both begin at k-means on the same network. Controls: k-means on the linear autoencoder and on log-mel bands.
+
+# %%
+chosen = embedding.subsample(len(rows), cluster_points, seed)
+number = clusters or len(data.genres)
+autoencoder = representations.named_autoencoder(spans, seed)
+print(autoencoder)
+can_train = autoencoder.model.name != "sparse_autoencoder"
+print("" if can_train else "The sparse autoencoder's words cannot be trained further: no DEC, no IDEC, no walk.")
+
+# %%
+deep, cluster_labels = {}, labels[chosen]
+if can_train:
+    audio = representations.span_audio(spans, points)[kept][chosen]
+    network = clustering.pooled_network(autoencoder, audio, reconstruct=True)
+    deep = clustering.dec_and_idec(network, audio, number, max_updates=updates, seed=seed)
+    print(f"{len(audio)} segments, {number} clusters", *(f"{name}: {result}" for name, result in deep.items()), sep="\n")
+start = deep["dec"].stages[0] if deep else prepared[main][chosen, :10]
+found = {"kmeans": clustering.kmeans(start, number, seed=seed)[0], "gmm": clustering.gaussian_mixture(start, number, seed=seed)}
+found |= {name: result.labels for name, result in deep.items()}
+
+# %%
+linear = tables.get("linear") or representations.represent("linear", spans, seed)
+controls = {"pca": embedding.prepare(linear.of(shown_tracks)[kept])} | {name: part for name, part in prepared.items() if name != "linear"}
+for name, part in controls.items():
+    found[f"{name}_kmeans"] = clustering.kmeans(part[chosen, :10], number, seed=seed)[0]
+agreement = {name: clustering.scores(clustered, cluster_labels) for name, clustered in found.items()}
+dealt = np.random.default_rng(seed).permutation(found["kmeans"])
+listing = pd.DataFrame(agreement | {"chance: kmeans shuffled": clustering.scores(dealt, cluster_labels)}).T
+print(f"{data.name}: {number} clusters of {len(chosen)} segments against {len(data.genres)} genres, seed {seed}. {data.caveat}")
+listing.style.format(precision=3)
+
+# %% [markdown]
+# `kmeans`, `gmm`, `dec` and `idec` are of one network's ten-dimensional embedding; the others are k-means on the first ten components
+# of a representation above. `pca_kmeans` is the linear autoencoder's; `classifier_kmeans` was taught genres.
+#
+# DEC before, during and after: its embedding on the two axes that vary most over all three, coloured by genre, so what
+# one sees is whether clusters become genres.
+
+# %%
+if deep:
+    stages = deep["dec"].stages
+    moments = {"before": 0, f"after {len(stages) // 2} updates": len(stages) // 2, f"after {len(stages) - 1} updates": len(stages) - 1}
+    together = embedding.plane(np.concatenate([stages[moment] for moment in moments.values()]))
+    panels = {name: (part, cluster_labels) for name, part in zip(moments, np.split(together, len(moments)))}
+    figure = map_plots.maps(panels, data.genres, f"{data.name}: DEC of {about}, {len(chosen)} segments, seed {seed}", columns=3)
+    display(plots.save(figure, setup.figures / "dec.png", data.caveat))
+
+# %%
+if deep:
+    histories = {
+        name: result.history.assign(nmi=[clustering.scores(stage, cluster_labels)["nmi"] for stage in result.stage_labels])
+        for name, result in deep.items()
+    }
+    figure = map_plots.cluster_history(histories, f"{data.name}: {number} clusters of {len(chosen)} segments as they form")
+    display(plots.save(figure, setup.figures / "clusters_over_updates.png", data.caveat))
+
+# %%
+title = f"{data.name}: {'DEC' if deep else 'k-means'}, {number} clusters of {len(chosen)} segments"
+figure = map_plots.clusters_and_genres(found["dec" if deep else "kmeans"], cluster_labels, data.genres, title)
+plots.save(figure, setup.figures / "clusters.png", data.caveat)
+
+# %% [markdown]
+# ## A walk from one clip to another
+#
+# On the straight line between the latents of two test segments of different genres, decoded at five stops, and at last a walk in time, from
+# all of the first to all of the second. How far is a stop from simply mixing the two decoded ends? Where that is little, the
+# latent is as good as linear, and the way through it is a cross-fade.
+
+# %%
+ends = [rows.index[labels == genre][0] for genre in pd.unique(labels)[[0, -1]]] if len(np.unique(labels)) > 1 else [0, len(rows) - 1]
+rate = spans.study.cache.sample_rate
+heard = representations.span_audio(spans, points)[kept][ends]
+stops, mixed = None, None
+if can_train:
+    stops = autoencoders.walk(autoencoder, *heard)
+    halfway = (stops[0] + stops[4]) / 2
+    mixed = float(10 * np.log10(np.sum((stops[2] - halfway) ** 2) / np.sum(halfway**2)))
+    print(f"Halfway, the decoded latent differs from a cross-fade of the decoded ends by {mixed:.1f} dB of its power.")
+
+# %%
+called = [f"{data.tracks.genre[track_id]}: {data.tracks.title[track_id]}" for track_id in rows["track_id"].iloc[ends]]
+shares = [called[0], "one quarter of the way", "halfway", "three quarters", called[1], "from the first to the second in time"]
+if stops is not None:
+    figure = plots.spectrograms(dict(zip(shares, stops)), rate, f"{data.name}: a walk through {about}")
+    display(plots.save(figure, setup.figures / "walk.png", data.caveat))
+
+# %%
+for number_of_stop, (share, stop) in enumerate(zip(shares, stops if stops is not None else [])):
+    display(notebook.player(stop, rate, f"decoded: {share}", setup.audio / f"walk_{number_of_stop}.wav"))
+
+# %% [markdown]
+# ## Click your way through
+#
+# Every point is a segment: hover for its name, click to hear it, click genres in the legend to hide them, choose another map
+# above. The page holds everything, `map.html` in the output folder too: it needs no network.
+
+# %%
+sounds = interactive.sounds(spans, rows)
+captions = [
+    f"{data.tracks.artist[row.track_id]}: {data.tracks.title[row.track_id]}\n{data.tracks.genre[row.track_id]}, from {row.start / decoded['frequency'].sample_rate:.0f} s"
+    for row in rows.itertuples()
+]
+clickable = {embedding.METHODS[method].title: interactive.spread(*maps[main, method][::2]) for method in asked}
+page = interactive.page(clickable, labels, data.genres, captions, sounds, f"{data.name}: pooled latent of {about}, {where}", data.caveat)
+print(notebook.write_text(setup, "map.html", page))
+interactive.frame(page)
+
+# %% [markdown]
+# ## What we saw
+
+# %%
+metrics = {
+    "dataset": data.name, "fingerprint": data.fingerprint, "genres": data.genres, "n_segments": len(rows), "n_tracks": n_tracks,
+    "n_artists": n_artists, "n_skipped": len(spans.skipped), "points": points, "domain": domain, "encoder": encoder, "latent": latent,
+    "seed": seed, "segments_per_track": segments, "features": main, "run": autoencoder.run, "knn_accuracy_chance": by_chance,
+    "knn_accuracy_without_map": {name: part["knn_accuracy"] for name, part in unmapped.items()},
+    "methods": scored,
+    "representations": {
+        name: {method: {**maps[name, method][1], "seconds": maps[name, method][0].seconds} for method in asked} for name in looked_at
+    },
+    "n_clusters": number, "n_clustered_segments": len(chosen), "clustering": agreement,
+    "clustering_converged": {name: result.converged for name, result in deep.items()},
+    "variance_explained_by": explained["share"].to_dict(), "variance_explained": explained.T.to_dict(),
+    "variance_nested": {name: table["share"].to_dict() for name, table in levels.items()}, "walk_less_crossfade_db": mixed,
+    "note": data.caveat,
+}
+print(notebook.write_metrics(setup, metrics))
+
+# %%
+best = max(scored, key=lambda method: scored[method]["knn_accuracy"] or 0)
+top = explained["share"].drop([name for name in explained.index if "numbers" in name]).sort_values(ascending=False)
+print(
+    f"{data.name}, {where}, {about}:\n"
+    f"five neighbours by other artists name {unmapped[main]['knn_accuracy'] or 0:.1%} of genres before any map and at most "
+    f"{scored[best]['knn_accuracy'] or 0:.1%} on one ({best}, picked on these points); by chance {by_chance:.1%}.\n"
+    f"Most of the latent's variance goes with {', '.join(f'{name} ({share:.0%})' for name, share in top.dropna().head(3).items())}; "
+    f"genre has {explained['share']['genre']:.0%}.\n"
+    f"Clusters and genres, NMI: {', '.join(f'{name} {value:.2f}' for name, value in listing['nmi'].items())}.\n{data.caveat}"
+)
