@@ -1,6 +1,7 @@
 """Maps of a latent space: every reducer to two dimensions by name, and what a map is worth, in numbers."""
 
 import dataclasses
+import functools
 import time
 import warnings
 
@@ -55,7 +56,7 @@ class Map:
     Attributes:
         method: its name in `METHODS`.
         points: float32 `(points, 2)`, in the order of the values mapped.
-        seconds: of fitting and placing, pre-steps included.
+        seconds: of fitting and placing, pre-steps included; not of compiling UMAP, once a process.
         n_fitted: points that it was fitted on.
     """
 
@@ -130,8 +131,10 @@ def embed(method, values, *, training=None, training_labels=None, seed=0, most=Q
     supervised = METHODS[method].supervised
     if supervised and (training is None or training_labels is None or len(np.unique(training_labels)) < 2):
         raise ValueError(f"{method} is supervised: it needs training points of two genres or more. Received: none")
-    started = time.perf_counter()
     training = _check(training) if supervised else None
+    if method.startswith("umap"):
+        _compiled_umap()
+    started = time.perf_counter()
     with threadpool_limits(1), warnings.catch_warnings():  # one thread: the same sums in the same order
         warnings.filterwarnings("ignore", category=UserWarning, module="umap")  # of one thread, and of small graphs
         warnings.filterwarnings("ignore", category=UserWarning, module="sklearn")  # of few neighbours
@@ -160,12 +163,23 @@ def _reduce(method, values, fitted, labels, seed):
         from sklearn.manifold import TSNE
 
         return TSNE(2, perplexity=min(30.0, (len(values) - 1) / 3), init="pca", random_state=seed).fit_transform(values)
-    import umap  # takes seconds, so only when asked for
-
-    reducer = umap.UMAP(n_neighbors=min(15, len(fitted) - 1), random_state=seed, n_jobs=1)
+    reducer = _compiled_umap().UMAP(n_neighbors=min(15, len(fitted) - 1), random_state=seed, n_jobs=1)
     if method == "umap":
         return reducer.fit_transform(values)
     return reducer.fit(fitted, labels).transform(values)
+
+
+@functools.cache
+def _compiled_umap():
+    """Returns the module umap, imported and compiled, which takes 20 s, so only when asked for, and is no part of a map's seconds."""
+    import umap
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=UserWarning)
+        few = np.random.default_rng(0).normal(size=(30, 4))
+        reducer = umap.UMAP(n_neighbors=5, n_epochs=2, random_state=0, n_jobs=1)
+        reducer.fit(few, np.arange(30) % 2).transform(few)
+    return umap
 
 
 def _kernel_pca(kernel, fitted, seed):

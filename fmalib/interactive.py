@@ -26,6 +26,14 @@ document.getElementById("{plot_id}").on("plotly_click", function (event) {
     player.play();
 });
 """
+PAGE = """<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
+<style>body {{ font-family: sans-serif; margin: 8px; }} h1 {{ font-size: 17px; }} audio {{ vertical-align: middle; }}</style></head>
+<body><h1>{title}</h1>
+<p><audio id="player" controls></audio> <span id="caption">Hover for a name, click to listen.</span></p>
+{plot}
+<p><small>{note}</small></p></body></html>
+"""
 
 
 def sound(signal, sample_rate):
@@ -136,23 +144,14 @@ def page(drawn, labels, genres, captions, sounds, title, note=""):
     return PAGE.format(title=html.escape(title), note=html.escape(note), plot=plot)
 
 
-PAGE = """<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
-<style>body {{ font-family: sans-serif; margin: 8px; }} h1 {{ font-size: 17px; }} audio {{ vertical-align: middle; }}</style></head>
-<body><h1>{title}</h1>{plot}
-<p><audio id="player" controls></audio> <span id="caption">Hover for a name, click to listen.</span></p>
-<p><small>{note}</small></p></body></html>
-"""
-
-
 def frame(page, height=780):
     """Returns a page inside a notebook's output: in a frame of its own, where no other script can get in its way."""
     from IPython.display import HTML
 
-    # Names from tags stay harmless too: the frame may run its scripts and nothing else.
-    return HTML(
-        f'<iframe sandbox="allow-scripts" width="100%" height="{height}" style="border:0" srcdoc="{html.escape(page, quote=True)}"></iframe>'
-    )
+    source = html.escape(page, quote=True)
+    # The frame may run its own scripts and nothing else, so nothing in a file's tags can reach the notebook. It stands in a
+    # div, since IPython takes HTML that begins with a frame for a mistake and warns.
+    return HTML(f'<div><iframe sandbox="allow-scripts" width="100%" height="{height}" style="border:0" srcdoc="{source}"></iframe></div>')
 
 
 def _script(value):

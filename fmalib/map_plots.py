@@ -7,7 +7,7 @@ import seaborn as sns
 # Okabe and Ito 2008: eight colours that colour-blind readers can tell apart; the yellow is darker, for white paper.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#E3D012", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
-ROUNDS = 12  # in which all genres are drawn in turn, so that none lies on top
+LARGER = {"P": 1.4, "X": 1.4, "*": 1.9}  # markers that cover less than a disc
 LEGEND_GENRES = 24
 
 
@@ -16,7 +16,7 @@ def look(number):
     return COLOURS[number % 8], MARKERS[(number + number // 8) % 8]
 
 
-def maps(drawn, genres, title, *, columns=4, axes_names=None):
+def maps(drawn, genres, title, *, columns=5, axes_names=None, shared=False):
     """Returns a grid of maps with one legend.
 
     Genres are drawn in turn, a few points at a time, so that none covers the others. Both axes of a map have one scale;
@@ -27,14 +27,16 @@ def maps(drawn, genres, title, *, columns=4, axes_names=None):
         genres: names by number.
         columns: of the grid.
         axes_names: dict from a map's title to the name of its axes, such as `"component"`.
+        shared: whether all maps reach over the same.
     """
     rows = -(-len(drawn) // columns)
     columns = min(columns, len(drawn))
     figure, grid = plt.subplots(
         rows, columns, figsize=(3.1 * columns + 1.6, 3.2 * rows + 0.5), layout="constrained", squeeze=False
     )
+    everything = np.concatenate([points for points, _ in drawn.values()]) if shared else None
     for axes, (name, (points, labels)) in zip(grid.flat, drawn.items()):
-        scatter(axes, points, labels)
+        scatter(axes, points, labels, reach=everything)
         axes.set_title(name, fontsize=10)
         axis = (axes_names or {}).get(name, "dimension")
         axes.set_xlabel(f"{axis} 1", fontsize=8)
@@ -46,19 +48,23 @@ def maps(drawn, genres, title, *, columns=4, axes_names=None):
     return figure
 
 
-def scatter(axes, points, labels):
-    """Draws points of genres on square axes, centred, genres in turn; axes reach over all but the outermost 1 % of points."""
+def scatter(axes, points, labels, *, reach=None):
+    """Draws points of genres on square axes, genres in turn.
+
+    Axes reach over all but the outermost 1 % of points in each direction, or of `reach`; how many lie outside is written there.
+    """
     points, labels = np.asarray(points), np.asarray(labels)
     size = float(np.clip(4000 / max(1, len(points)), 4, 30))
-    turns = np.random.default_rng(0).permutation(len(points)) % ROUNDS
-    for turn in range(ROUNDS):
+    rounds = int(np.clip(len(points) // 100, 3, 12))
+    turns = np.random.default_rng(0).permutation(len(points)) % rounds
+    for turn in range(rounds):
         for number in np.unique(labels):
             chosen = (labels == number) & (turns == turn)
             colour, marker = look(int(number))
             axes.scatter(
-                *points[chosen].T, s=size, c=colour, marker=marker, alpha=0.8, linewidths=0.3, edgecolors="white", rasterized=True
+                *points[chosen].T, s=size * LARGER.get(marker, 1), c=colour, marker=marker, alpha=0.8, linewidths=0.3, edgecolors="white", rasterized=True
             )
-    low, high = np.percentile(points, [0.5, 99.5], axis=0)
+    low, high = np.percentile(points if reach is None else reach, [0.5, 99.5], axis=0)
     middle, half = (low + high) / 2, max(float((high - low).max()) / 2, 1e-9) * 1.12
     axes.set(xlim=(middle[0] - half, middle[0] + half), ylim=(middle[1] - half, middle[1] + half), box_aspect=1)
     axes.tick_params(labelsize=7)
@@ -92,7 +98,7 @@ def clusters_and_genres(clusters, labels, genres, title):
         counts[:, order], annot=True, fmt="d", cmap="Blues", vmin=0, yticklabels=present, xticklabels=order + 1, ax=axes,
         cbar_kws={"label": "points"},
     )
-    axes.set(title=title, xlabel="cluster, matched with the genre on the diagonal", ylabel="genre")
+    axes.set(title=title, xlabel="cluster; the diagonal is the best match of clusters with genres", ylabel="genre")
     axes.tick_params(rotation=0)
     return figure
 
@@ -121,7 +127,7 @@ def shares_of_variance(table, title):
     """Returns a bar chart of `fmalib.variance.explained`: adjusted shares, and a mark where 95 % of shuffled columns stay below."""
     known = table[table["share"].notna()]
     figure, axes = plt.subplots(figsize=(8, 0.42 * len(known) + 1.2), layout="constrained")
-    names = [f"{name} ({row.n:.0f} tracks)" for name, row in known.iterrows()]
+    names = [f"{name.replace('_', ' ')} ({row.n:.0f} tracks)" for name, row in known.iterrows()]
     axes.barh(names, 100 * known["share"], color="C0", height=0.65)
     axes.plot(100 * known["shuffled"], range(len(known)), "|", color="black", markersize=14, label="95 % of shuffled columns below")
     for row, share in enumerate(known["share"]):
@@ -130,7 +136,7 @@ def shares_of_variance(table, title):
     axes.invert_yaxis()
     axes.margins(x=0.12)
     axes.set(title=title, xlabel="share of the latent's variance, adjusted / %")
-    axes.legend(frameon=False, fontsize=9, loc="lower right")
+    axes.legend(frameon=False, fontsize=9, loc="upper right")
     sns.despine(figure)
     return figure
 

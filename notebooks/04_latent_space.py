@@ -265,7 +265,7 @@ if deep:
     moments = {"before": 0, f"after {len(stages) // 2} updates": len(stages) // 2, f"after {len(stages) - 1} updates": len(stages) - 1}
     together = embedding.plane(np.concatenate([stages[moment] for moment in moments.values()]))
     panels = {name: (part, cluster_labels) for name, part in zip(moments, np.split(together, len(moments)))}
-    figure = map_plots.maps(panels, data.genres, f"{data.name}: DEC of {about}, {len(chosen)} segments, seed {seed}", columns=3)
+    figure = map_plots.maps(panels, data.genres, f"{data.name}: DEC of {about}, {len(chosen)} segments, seed {seed}", columns=3, shared=True)
     display(plots.save(figure, setup.figures / "dec.png", data.caveat))
 
 # %%
