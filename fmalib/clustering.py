@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from keras import layers, ops
 
-from fmalib import classifiers, probes
+from fmalib import classifiers, probes, training
 from fmalib.progress import bar
 
 RESTARTS = 20  # of k-means and of the mixture, as in both papers
@@ -203,6 +203,23 @@ def stacked_autoencoder(features, units=STACK):
     for number, size in enumerate(units[-2::-1]):
         x = layers.Dense(size, activation="relu", name=f"decoder{number + 1}")(x)
     return keras.Model(inputs, [embedding, layers.Dense(features, name="reconstruction")(x)], name="stacked_autoencoder")
+
+
+def pretrained(vectors, *, units=STACK, epochs=150, dropout=0.2, batch_size=BATCH_SIZE, seed=0):
+    """Returns a `stacked_autoencoder` trained to undo dropout on its input (Vincent et al. 2008; end to end, not layer by layer).
+
+    Args:
+        vectors: float array of shape `(points, features)`; both papers scale them to a mean square of 1.
+        dropout: share of an input's values that are set to 0.
+    """
+    training.set_seed(seed)
+    network = stacked_autoencoder(vectors.shape[1], units)
+    inputs = keras.Input(vectors.shape[1:])
+    noisy = layers.Dropout(dropout, seed=seed)(inputs)
+    autoencoder = keras.Model(inputs, network(noisy)[1])
+    autoencoder.compile(keras.optimizers.Adam(1e-3), "mse")
+    autoencoder.fit(vectors, vectors, batch_size=batch_size, epochs=epochs, verbose=0)
+    return network
 
 
 def pooled_network(autoencoder, inputs, *, size=STACK[-1], reconstruct=False):

@@ -21,7 +21,7 @@ def explained(values, table, *, seed=0):
     Returns:
         Table indexed by column, then `numbers` (all numeric ones) and `words beyond numbers` for each column of words:
         what it adds to all the numbers. Columns: `share` (adjusted), `raw`, `shuffled` (95th percentile of the adjusted share of
-        shuffled columns), `n` tracks, `levels` degrees of freedom. A share is nan where there are not more tracks than levels.
+        200 shuffles; residuals are shuffled, Freedman and Lane 1983), `n` tracks, `levels` degrees of freedom. A share is nan where there are not more tracks than levels.
     """
     values = np.asarray(values, np.float64)
     if len(values) != len(table):
@@ -79,42 +79,40 @@ def _known(column):
 
 
 def _design(column):
-    """Returns a column as predictors, without the constant: a number and its square, or one level less than there are words."""
-    if pd.api.types.is_numeric_dtype(column):
+    """Returns a column as predictors, without the constant: a number and its square, or one column a word."""
+    if pd.api.types.is_numeric_dtype(column) and len(column):
         number = column.to_numpy(np.float64)
         number = (number - number.mean()) / (number.std() or 1.0)
         return np.stack([number, number**2], axis=1)
-    return pd.get_dummies(column, drop_first=True).to_numpy(np.float64)
+    return pd.get_dummies(column).to_numpy(np.float64)
 
 
 def _share(values, design, rng, before=None):
     """Returns (adjusted share, raw share, 95th percentile of shuffled, tracks, degrees of freedom) of a design after another."""
     n = len(values)
-    base = np.ones((n, 1)) if before is None else np.concatenate([np.ones((n, 1)), before], axis=1)
-    n_before = np.linalg.matrix_rank(base) if n else 0
-    levels = (np.linalg.matrix_rank(np.concatenate([base, design], axis=1)) if n else 0) - n_before
-    total = ((values - values.mean(axis=0)) ** 2).sum() if n else 0.0
-    if not total or levels < 1 or n - n_before - levels < 1:
+    if n < 2:
+        return np.nan, np.nan, np.nan, n, 0
+    base = _basis(np.concatenate([np.ones((n, 1)), *([] if before is None else [before])], axis=1))
+    own = _basis(design - base @ (base.T @ design))  # what it adds to the base
+    rest = values - base @ (base.T @ values)
+    total = ((values - values.mean(axis=0)) ** 2).sum()
+    n_base, levels = base.shape[1], own.shape[1]
+    if not total or levels < 1 or n - n_base - levels < 1:
         return np.nan, np.nan, np.nan, n, levels
+    left = (rest**2).sum()
 
-    def unexplained(design):
-        basis = np.linalg.qr(design)[0] if np.linalg.matrix_rank(design) == design.shape[1] else _basis(design)
-        return (values**2).sum() - ((basis.T @ values) ** 2).sum()
+    def shares(rest):
+        gained = ((own.T @ rest) ** 2).sum()
+        # Residual variances before and after, each by its own degrees of freedom, against the variance of all.
+        adjusted = (left / (n - n_base) - (left - gained) / (n - n_base - levels)) * (n - 1) / total
+        return float(adjusted), float(gained / total)
 
-    after_base = unexplained(base) / total
-
-    def shares(design):
-        rest = unexplained(np.concatenate([base, design], axis=1)) / total
-        # Residual variances, each by its own degrees of freedom, against the variance of all.
-        adjusted = (after_base / (n - n_before) - rest / (n - n_before - levels)) * (n - 1)
-        return float(adjusted), float(after_base - rest)
-
-    adjusted, raw = shares(design)
-    shuffled = [shares(design[rng.permutation(n)])[0] for _ in range(PERMUTATIONS)]
-    return adjusted, raw, float(np.percentile(shuffled, 95)), n, int(levels)
+    adjusted, raw = shares(rest)
+    shuffled = [shares(rest[rng.permutation(n)])[0] for _ in range(PERMUTATIONS)]
+    return adjusted, raw, float(np.percentile(shuffled, 95)), n, levels
 
 
 def _basis(design):
-    """Returns an orthonormal basis of a design whose columns depend on one another."""
+    """Returns an orthonormal basis of a design's columns, which may depend on one another or be 0: `(rows, rank)`."""
     left, sizes, _ = np.linalg.svd(design, full_matrices=False)
-    return left[:, sizes > 1e-10 * sizes[0]]
+    return left[:, sizes > 1e-9 * max(1.0, np.abs(design).max(initial=0.0)) * np.sqrt(len(design))]

@@ -1,0 +1,137 @@
+"""Maps and what they are worth."""
+
+import sys
+
+import numpy as np
+import pytest
+from sklearn.datasets import make_circles
+
+from fmalib import embedding
+
+GENRES, ARTISTS, EACH = 4, 6, 5
+
+
+def corpus(spread=0.5, seed=0):
+    """Returns (values, labels, artists): genres far apart, artists near one another within them."""
+    rng = np.random.default_rng(seed)
+    centres = np.random.default_rng(7).normal(size=(GENRES, 12)) * 4
+    labels = np.repeat(np.arange(GENRES), ARTISTS * EACH)
+    artists = np.repeat(np.arange(GENRES * ARTISTS), EACH)
+    return centres[labels] + rng.normal(size=(len(labels), 12)) * spread, labels, artists
+
+
+@pytest.mark.parametrize("method", embedding.METHODS)
+def test_every_method_separates_what_is_separate_and_repeats_itself(method):
+    values, labels, artists = corpus()
+    training, training_labels, _ = corpus(seed=1)
+    drawn = embedding.embed(method, values, training=training, training_labels=training_labels, seed=3)
+    assert drawn.points.shape == (len(values), 2) and np.isfinite(drawn.points).all() and drawn.seconds > 0
+    found = embedding.scores(drawn.points, embedding.prepare(values), labels, artists)
+    assert found["knn_accuracy"] > 0.9 and found["silhouette"] > 0.2 and found["trustworthiness"] > 0.6
+    again = embedding.embed(method, values, training=training, training_labels=training_labels, seed=3)
+    np.testing.assert_array_equal(again.points, drawn.points)
+
+
+def test_pca_and_the_kernel_behave_as_they_should():
+    values = np.random.default_rng(0).normal(size=(50, 3)) * [1, 100, 1]
+    points = embedding.embed("pca", values).points
+    assert points[:, 0].std() < 2  # standardised: the loud feature does not count a hundredfold
+    rings, labels = make_circles(200, factor=0.2, noise=0.02, random_state=0)
+    rbf = embedding.embed("kernel_pca_rbf", rings).points
+    inside = np.sort([np.abs(np.median(rbf[labels == ring, axis])) for ring in (0, 1) for axis in (0, 1)])
+    assert inside[-1] > 0.1  # rings have one centre in the plane, and not on the first axes of a kernel of the right width
+    linear = embedding.embed("kernel_pca_cosine", values).points
+    assert np.abs(linear).max() <= 2
+
+
+def test_supervised_maps_are_fitted_on_training_alone():
+    values, labels, _ = corpus()
+    rng = np.random.default_rng(0)
+    noise, dealt = rng.normal(size=values.shape), rng.permutation(labels)
+    # A supervised map of noise separates what it was fitted on, but nothing that it only places.
+    seen = embedding.embed("lda", noise, training=noise, training_labels=dealt).points
+    unseen = embedding.embed("lda", rng.normal(size=values.shape), training=noise, training_labels=dealt).points
+    own = np.arange(len(dealt))
+    assert (embedding.nearest_genres(seen, dealt, own) == dealt).mean() > (embedding.nearest_genres(unseen, dealt, own) == dealt).mean() + 0.1
+    for method in ("lda", "umap_supervised"):
+        with pytest.raises(ValueError, match=f"{method} is supervised"):
+            embedding.embed(method, values)
+    two = embedding.embed("lda", values[:60], training=values[:60], training_labels=labels[:60])
+    assert two.points.shape == (60, 2)  # of two genres there is one discriminant
+
+
+def test_quadratic_methods_are_fitted_on_a_seeded_subsample():
+    values, labels, artists = corpus()
+    drawn = embedding.embed("kernel_pca_rbf", values, most=40, seed=1)
+    assert drawn.n_fitted == 40 and len(drawn.points) == len(values) and "fitted on 40" in str(drawn)
+    assert embedding.scores(drawn.points, values, labels, artists)["knn_accuracy"] > 0.9
+    np.testing.assert_array_equal(drawn.points, embedding.embed("kernel_pca_rbf", values, most=40, seed=1).points)
+    assert np.abs(drawn.points - embedding.embed("kernel_pca_rbf", values, most=40, seed=2).points).max() > 1e-3
+    assert embedding.embed("pca", values, most=40).n_fitted == len(values)
+    rows = embedding.subsample(1000, 10, 5)
+    assert len(set(rows)) == 10 and (np.diff(rows) > 0).all() and (rows == embedding.subsample(1000, 10, 5)).all()
+    assert (embedding.subsample(5, 10, 0) == np.arange(5)).all()
+
+
+def test_neighbours_of_the_same_artist_do_not_count():
+    # Two artists of two genres stand together in each corner: by neighbours of others, everyone is taken for the other genre.
+    corners = np.repeat([[0.0, 0.0], [9.0, 9.0]], 20, axis=0) + np.random.default_rng(0).normal(size=(40, 2)) * 0.1
+    labels, artists = np.tile([0, 1], 20), np.tile([0, 1], 20) + np.repeat([0, 2], 20)
+    assert (embedding.nearest_genres(corners, labels, artists) != labels).all()
+    # With all artists different, about half of the neighbours are of the own genre.
+    mixed = (embedding.nearest_genres(corners, labels, np.arange(40)) == labels).mean()
+    assert 0.2 < mixed < 0.8
+    assert (embedding.nearest_genres(corners, labels, np.zeros(40)) == -1).all()
+    alone = embedding.scores(corners, corners, labels, np.zeros(40))
+    assert alone["knn_accuracy"] is None and alone["n_points"] == 0
+
+
+def test_ties_go_to_the_nearer_and_chunks_change_nothing():
+    points = np.array([[0.0, 0], [1, 0], [1.1, 0], [5, 0], [5.1, 0], [5.2, 0]])
+    labels, artists = np.array([0, 1, 1, 0, 0, 2]), np.arange(6)
+    assert embedding.nearest_genres(points, labels, artists, neighbours=4)[0] == 1  # two votes each: 1 is nearer than 0
+    values, labels, artists = corpus(spread=6)
+    whole = embedding.nearest_genres(values, labels, artists)
+    np.testing.assert_array_equal(whole, embedding.nearest_genres(values, labels, artists, chunk=7))
+
+
+def test_scores_of_a_perfect_and_a_meaningless_map():
+    values, labels, artists = corpus()
+    perfect = embedding.scores(values, values, labels, artists)
+    assert perfect["knn_accuracy"] == 1 and perfect["trustworthiness"] == 1 and perfect["n_points"] == len(values)
+    low, high = perfect["knn_accuracy_ci95"]
+    assert low <= 1 <= high
+    noise = np.random.default_rng(0).normal(size=(len(values), 2))
+    meaningless = embedding.scores(noise, values, labels, artists)
+    assert meaningless["knn_accuracy"] < 0.45 and meaningless["trustworthiness"] < 0.7 and abs(meaningless["silhouette"]) < 0.1
+    assert abs(embedding.chance(values, labels, artists) - 0.2) < 0.1  # five of 23 other artists are of the own genre
+    assert embedding.scores(noise, values, np.zeros(len(noise), int), artists)["silhouette"] is None
+
+
+def test_wrong_names_and_values():
+    values, _, _ = corpus()
+    with pytest.raises(ValueError, match="Received: 'isomap'"):
+        embedding.check(["pca", "isomap"])
+    with pytest.raises(ValueError, match="6 points or more"):
+        embedding.embed("pca", values[:3])
+    with pytest.raises(ValueError, match="Received: 2 points that are not"):
+        embedding.embed("pca", np.where(np.arange(len(values))[:, None] < 2, np.nan, values))
+    with pytest.raises(ValueError, match="At least one"):
+        embedding.subsample(5, 0, 0)
+
+
+@pytest.mark.parametrize("method", embedding.METHODS)
+def test_few_and_constant_points_are_no_error(method):
+    values, labels, _ = corpus()
+    few = embedding.embed(method, values[:6], training=values, training_labels=labels)
+    assert few.points.shape == (6, 2) and np.isfinite(few.points).all()
+    constant = np.concatenate([values, np.ones((len(values), 3))], axis=1)
+    assert np.isfinite(embedding.embed(method, constant, training=constant, training_labels=labels).points).all()
+
+
+def test_umap_is_imported_only_when_asked_for():
+    import subprocess
+
+    code = "import sys; from fmalib import embedding; import numpy as np; embedding.embed('pca', np.eye(8)); print('umap' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "False", done.stderr
