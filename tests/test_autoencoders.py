@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fmalib import autoencoders, cache, lapped, segments
+from fmalib import autoencoders, cache, lapped, models, segments
 
 PAIRS = [(domain, model) for domain, names in autoencoders.MODELS.items() for model in names]
 
@@ -73,3 +73,20 @@ def test_pca_is_given_as_many_values(pipelines):
 def test_unknown_names(domain, model, loss, message):
     with pytest.raises(ValueError, match=message):
         autoencoders.check(domain, model, loss)
+
+
+@pytest.mark.parametrize("domain", ["frequency", "time"])
+def test_a_walk_begins_and_ends_at_its_clips(domain):
+    model = autoencoders.compiled(domain, "study", samples=8192, latent=8, std=0.2)
+    walker = autoencoders.Autoencoder("walker", models.waveform_model(model), model.get_layer("encoder"), None, 0.0, None, "")
+    first, second = np.random.default_rng(0).normal(0, 0.2, (2, 8192)).astype(np.float32)
+    stops = autoencoders.walk(walker, first, second, steps=4)
+    assert stops.shape == (5, 8192)
+    own = walker.model.predict(np.stack([first, second]), verbose=0)
+    np.testing.assert_allclose(stops[[0, 3]], own, atol=1e-5)
+    # The last one is a walk in time: near the first at its beginning, near the second at its end.
+    early, late = slice(600, 800), slice(-800, -600)
+    near = [np.abs(stops[4, part] - one[part]).mean() / np.abs(own[0, part] - own[1, part]).mean() for part, one in ((early, own[0]), (late, own[1]))]
+    assert max(near) < 0.35
+    with pytest.raises(ValueError, match="Received: steps=1"):
+        autoencoders.walk(walker, first, second, steps=1)

@@ -33,3 +33,27 @@ def test_the_table_is_computed_once(genre_folder, tmp_path, monkeypatch):
     again = features.mfcc_table(built, progress=False)
     np.testing.assert_array_equal(again.values, table.values)
     assert again.seconds == table.seconds
+
+
+def test_properties_of_known_sounds():
+    rate = 8000
+    loud = features.track_properties(tone(1000, 4, rate), rate)
+    quiet = features.track_properties(0.1 * tone(1000, 4, rate), rate)
+    assert loud["loudness"] == pytest.approx(20 * np.log10(np.sqrt(0.08 + 0.05**2)), abs=0.1)
+    assert quiet["loudness"] == pytest.approx(loud["loudness"] - 20, abs=0.1)
+    assert loud["spectral_centroid"] == pytest.approx(quiet["spectral_centroid"], abs=0.05)
+    pure = np.sin(2 * np.pi * 1000 * np.arange(4 * rate) / rate).astype(np.float32)
+    assert features.track_properties(pure, rate)["spectral_centroid"] == pytest.approx(np.log2(1000), abs=0.1)
+    clicks = np.zeros(20 * rate, np.float32)
+    clicks[:: rate // 2] = 1.0  # 120 beats a minute
+    assert features.track_properties(np.convolve(clicks, np.ones(80))[: len(clicks)], rate)["tempo"] == pytest.approx(np.log2(120), abs=0.05)
+    silent = features.track_properties(np.zeros(2 * rate, np.float32), rate)
+    assert silent["loudness"] == -80 and all(np.isfinite(value) for value in silent.values())
+
+
+def test_the_properties_are_kept(genre_folder, tmp_path, monkeypatch):
+    built = cache.build(datasets.load(str(genre_folder)), 8000, cache_dir=tmp_path / "cache", progress=False)
+    table = features.property_table(built, progress=False)
+    assert list(table.columns) == ["loudness", "tempo", "spectral_centroid"] and set(table.index) == set(built.tracks.index)
+    monkeypatch.setattr(features, "track_properties", lambda *args: pytest.fail("computed again"))
+    assert features.property_table(built, progress=False).equals(table)

@@ -66,3 +66,15 @@ def test_numbers_of_a_comma_list():
     for text in ("", "64;32", "0", "-3", "2.5"):
         with pytest.raises(ValueError, match=f"latents must be positive integers.*Received: latents='{text}'"):
             notebook.numbers("latents", text)
+
+
+def test_one_of_the_known_values():
+    notebook.one_of(("test", "all"), points="all")
+    with pytest.raises(ValueError, match="points must be one of test, all. Received: points='train'"):
+        notebook.one_of(("test", "all"), points="train")
+
+
+def test_a_page_is_written_whole(tmp_path):
+    setup = notebook.Setup({}, tmp_path, tmp_path, tmp_path)
+    assert notebook.write_text(setup, "map.html", "ü").read_text(encoding="utf-8") == "ü"
+    assert [path.name for path in tmp_path.iterdir()] == ["map.html"]

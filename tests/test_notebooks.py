@@ -21,7 +21,7 @@ FEW = ["-p", "systems", "latent_linear", "-p", "leaky", ""]
 
 
 def test_there_are_notebooks():
-    assert {f"{name}.ipynb" for name in ("01_data", "02_autoencoder", "03_classifier", "05_compression")} <= {path.name for path in NOTEBOOKS}
+    assert {f"{name}.ipynb" for name in ("01_data", "02_autoencoder", "03_classifier", "04_latent_space", "05_compression")} <= {path.name for path in NOTEBOOKS}
 
 
 def test_pairs_are_in_sync_and_free_of_outputs():
