@@ -27,7 +27,7 @@ STACK = (500, 500, 2000, 10)  # units of the autoencoder of both papers
 
 @keras.saving.register_keras_serializable(package="fmalib")
 class SoftAssignment(layers.Layer):
-    """`(batch, features)` to how much each point belongs to each centre, `(batch, clusters)`: Student's t (Xie et al. 2016, eq. 1)."""
+    """`(batch, features)` to how much a point belongs to each centre, `(batch, clusters)`: Student's t (Xie et al. 2016, eq. 1)."""
 
     def __init__(self, n_clusters, **options):
         super().__init__(**options)
@@ -49,7 +49,7 @@ class SoftAssignment(layers.Layer):
 
 
 def target_distribution(assignment):
-    """Returns the target of soft assignments `(points, clusters)`: squared, divided by cluster size, normalised (Xie et al. 2016, eq. 3)."""
+    """Returns the target of soft assignments, both `(points, clusters)`: squared, by cluster size, normalised (Xie et al. 2016, eq. 3)."""
     sharper = assignment**2 / assignment.sum(axis=0)
     return sharper / sharper.sum(axis=1, keepdims=True)
 
@@ -83,8 +83,9 @@ class DeepClusters:
 
 
 def deep_clusters(
-    network, inputs, n_clusters, *, reconstruction_loss=None, reconstruction_weight=1.0, gamma=GAMMA, update_interval=UPDATE_INTERVAL, tolerance=TOLERANCE, max_updates=100, batch_size=BATCH_SIZE, optimizer=None,
-    seed=0, progress=True,
+    network, inputs, n_clusters, *, reconstruction_loss=None, reconstruction_weight=1.0, gamma=GAMMA,
+    update_interval=UPDATE_INTERVAL, tolerance=TOLERANCE, max_updates=100, batch_size=BATCH_SIZE, optimizer=None, seed=0,
+    progress=True,
 ):
     """Returns the `DeepClusters` of some inputs: DEC (Xie et al. 2016), or IDEC (Guo et al. 2017).
 
@@ -132,7 +133,8 @@ def deep_clusters(
     stages, stage_labels, rows = [], [], []
     order = _batches(len(inputs), batch_size, rng)
     converged = False
-    for update in bar(range(max_updates + 1), total=max_updates, desc="IDEC" if idec else "DEC", unit="update", progress=progress):
+    name = "IDEC" if idec else "DEC"
+    for update in bar(range(max_updates + 1), total=max_updates, desc=name, unit="update", progress=progress):
         points = embed.predict(inputs, batch_size=batch_size, verbose=0)
         assignment = ops.convert_to_numpy(assign(points))
         target = target_distribution(assignment)
@@ -157,8 +159,8 @@ def dec_and_idec(network, audio, n_clusters, *, max_updates=15, seed=0, progress
     """Returns the `DeepClusters` of audio by both methods, a dict of `dec` and `idec`, from one `pooled_network`.
 
     What differs from the papers, since there are hundreds of points here and not tens of thousands: batches of 32, a new
-    target after each pass, and Adam for both (at 0.01, plain gradient descent put all segments into one cluster). The reconstruction
-    counts by its share of the audio's power.
+    target after each pass, and Adam for both (gradient descent at 0.01 put all segments into one cluster). The error of
+    reconstructions counts by its share of the audio's power.
 
     Args:
         network: by `pooled_network(..., reconstruct=True)`.
@@ -167,14 +169,11 @@ def dec_and_idec(network, audio, n_clusters, *, max_updates=15, seed=0, progress
     """
     encoder = keras.Model(network.inputs, network.outputs[0])
     power = float(np.mean(audio**2)) or 1.0
-    options = {
-        "update_interval": -(-len(audio) // FEW), "batch_size": FEW, "max_updates": max_updates, "seed": seed, "progress": progress,
-    }
+    steps = -(-len(audio) // FEW)
+    options = {"update_interval": steps, "batch_size": FEW, "max_updates": max_updates, "seed": seed, "progress": progress}
     dec = deep_clusters(encoder, audio, n_clusters, optimizer=keras.optimizers.Adam(1e-3), **options)
-    return {
-        "dec": dec,
-        "idec": deep_clusters(network, audio, n_clusters, reconstruction_loss="mse", reconstruction_weight=1.0 / power, **options),
-    }
+    reconstruction = {"reconstruction_loss": "mse", "reconstruction_weight": 1.0 / power}
+    return {"dec": dec, "idec": deep_clusters(network, audio, n_clusters, **reconstruction, **options)}
 
 
 def _batches(n_points, batch_size, rng):
@@ -206,7 +205,7 @@ def stacked_autoencoder(features, units=STACK):
 
 
 def pretrained(vectors, *, units=STACK, epochs=150, dropout=0.2, batch_size=BATCH_SIZE, seed=0):
-    """Returns a `stacked_autoencoder` trained to undo dropout on its input (Vincent et al. 2008; end to end, not layer by layer).
+    """Returns a `stacked_autoencoder` trained to undo dropout on its input (Vincent et al. 2008), not layer by layer but whole.
 
     Args:
         vectors: float array of shape `(points, features)`; both papers scale them to a mean square of 1.
@@ -270,7 +269,7 @@ def kmeans(points, n_clusters, *, seed=0):
 
 
 def gaussian_mixture(points, n_clusters, *, seed=0):
-    """Returns the component of each point, `(points,)`, in a mixture of Gaussians with diagonal covariances, best of 20 starts."""
+    """Returns each point's component, `(points,)`, in the best of 20 mixtures of Gaussians with diagonal covariances."""
     from sklearn.mixture import GaussianMixture
     from threadpoolctl import threadpool_limits
 
@@ -288,8 +287,8 @@ def scores(clusters, labels):
 
     Returns:
         dict of `nmi` (normalised mutual information, arithmetic mean), `ari` (adjusted Rand index; 0 for a random
-        partition) and `accuracy`, after the best one-to-one match of clusters and labels (Hungarian method); a random partition's accuracy
-        is above 1 / clusters.
+        partition) and `accuracy`, after the best one-to-one match of clusters and labels (Hungarian method; a random
+        partition's is above 1 / clusters).
     """
     from scipy.optimize import linear_sum_assignment
     from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score

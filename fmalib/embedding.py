@@ -171,7 +171,7 @@ def _reduce(method, values, fitted, labels, seed):
 
 @functools.cache
 def _compiled_umap():
-    """Returns the module umap, imported and compiled, which takes 20 s, so only when asked for, and is no part of a map's seconds."""
+    """Returns umap, imported and compiled: 20 s, so only when asked for, and no part of a map's seconds."""
     import umap
 
     with warnings.catch_warnings():

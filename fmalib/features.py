@@ -78,9 +78,9 @@ def track_properties(signal, sample_rate):
         sample_rate: Hz.
 
     Returns:
-        `loudness`: RMS level in dBFS, not below -80. `tempo`: beats a minute by autocorrelation of the onset strength, on a
-        logarithmic scale of octaves, since estimates err by octaves (Ellis 2007, as in librosa). `spectral_centroid`: mean over frames that are not
-        silent, on a logarithmic scale of octaves.
+        `loudness`: RMS level in dBFS, not below -80. `tempo`: base-2 logarithm of beats a minute, by autocorrelation of the
+        onset strength (Ellis 2007, as in librosa), whose errors are octaves mostly. `spectral_centroid`: base-2 logarithm of
+        the mean in Hz over frames that are not silent.
     """
     import librosa
 

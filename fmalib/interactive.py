@@ -13,7 +13,9 @@ SOUND_KBPS = 24
 SOUND_SECONDS = 5.0
 SOUND_BYTES = round(SOUND_KBPS * 125 * SOUND_SECONDS)
 SOUND_MEGABYTES = 10.0  # of sound in a page
-SYMBOLS = {"o": "circle", "s": "square", "^": "triangle-up", "D": "diamond", "v": "triangle-down", "P": "cross", "X": "x", "*": "star"}
+SYMBOLS = {
+    "o": "circle", "s": "square", "^": "triangle-up", "D": "diamond", "v": "triangle-down", "P": "cross", "X": "x", "*": "star",
+}
 # Runs in the page after plotly has drawn. Names come from files' tags: they are set as text, never as HTML.
 CLICK = """
 const {sounds, soundOf, captions} = DATA;
@@ -151,7 +153,8 @@ def frame(page, height=780):
     source = html.escape(page, quote=True)
     # The frame may run its own scripts and nothing else, so nothing in a file's tags can reach the notebook. It stands in a
     # div, since IPython takes HTML that begins with a frame for a mistake and warns.
-    return HTML(f'<div><iframe sandbox="allow-scripts" width="100%" height="{height}" style="border:0" srcdoc="{source}"></iframe></div>')
+    size = f'width="100%" height="{height}" style="border:0"'
+    return HTML(f'<div><iframe sandbox="allow-scripts" {size} srcdoc="{source}"></iframe></div>')
 
 
 def _script(value):

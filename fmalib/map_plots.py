@@ -62,7 +62,8 @@ def scatter(axes, points, labels, *, reach=None):
             chosen = (labels == number) & (turns == turn)
             colour, marker = look(int(number))
             axes.scatter(
-                *points[chosen].T, s=size * LARGER.get(marker, 1), c=colour, marker=marker, alpha=0.8, linewidths=0.3, edgecolors="white", rasterized=True
+                *points[chosen].T, s=size * LARGER.get(marker, 1), c=colour, marker=marker, alpha=0.8, linewidths=0.3,
+                edgecolors="white",
             )
     low, high = np.percentile(points if reach is None else reach, [0.5, 99.5], axis=0)
     middle, half = (low + high) / 2, max(float((high - low).max()) / 2, 1e-9) * 1.12
@@ -124,7 +125,7 @@ def cluster_history(histories, title):
 
 
 def shares_of_variance(table, title):
-    """Returns a bar chart of `fmalib.variance.explained`: adjusted shares, and a mark where 95 % of shuffled columns stay below."""
+    """Returns a bar chart of `fmalib.variance.explained`, with a mark that 95 % of shuffled columns stay below."""
     known = table[table["share"].notna()]
     figure, axes = plt.subplots(figsize=(8, 0.42 * len(known) + 1.2), layout="constrained")
     names = [f"{name.replace('_', ' ')} ({row.n:.0f} tracks)" for name, row in known.iterrows()]

@@ -126,6 +126,11 @@ def one_of(known, **values):
             raise ValueError(f"{name} must be one of {', '.join(known)}. Received: {name}={value!r}")
 
 
+def interval(bounds):
+    """Returns (low, high) in words, such as `"0.25 to 0.31"`; nothing for anything else."""
+    return f"{bounds[0]:.2f} to {bounds[1]:.2f}" if isinstance(bounds, (list, tuple)) else ""
+
+
 def machine():
     """Returns what the times were measured on, in words: processor kind, number of cores, GPUs."""
     import tensorflow as tf

@@ -13,8 +13,9 @@
 # %% [markdown]
 # # What does the latent space of an autoencoder know?
 #
-# The original study drew its latent space in nine ways and saw "no discernible boundaries" between genres. Here the maps are
-# drawn again, measured, and explained: what the latent's variance is made of, and which representations do separate genres.
+# The original study drew its latent space by PCA, kernel PCA, sparse PCA, LDA and t-SNE, and saw "no discernible
+# boundaries" between genres. Here these maps are drawn again, and UMAP's; measured; and explained: what the latent's
+# variance is made of, and which representations do separate genres.
 #
 # - **You will** train autoencoders, map their latents by ten methods, cluster them, find out what their variance is made of, walk
 #   from one clip to another, and click your way through a map that plays.
@@ -38,22 +39,22 @@ tracks_per_genre = 0  # at most this many tracks a genre, three or more; 0 takes
 domain = "frequency"  # of the autoencoder, frequency or time
 encoder = "study"  # frequency also has sparse, pca, shallow, deep, lstm, variational, denoising
 latent = 64  # channels of the latent; the study had 512 to 32 in frequency, 32 in time
-methods = "pca,kernel_pca_rbf,kernel_pca_poly,kernel_pca_sigmoid,kernel_pca_cosine,sparse_pca,lda,tsne,umap,umap_supervised"  # of maps
-features = "latent,time,denoising,variational,linear,classifier,log_mel,mfcc"  # also frequency, untrained; the first is looked at closely
+methods = "all"  # of maps, a comma list such as pca,lda,tsne,umap; a wrong name lists them all
+features = "latent,time,denoising,variational,linear,classifier,log_mel,mfcc"  # the first is looked at closest
 max_points = 2000  # segments in a map at most, drawn by seed
 segments = 3  # of each track, 8.2 s each
 points = "test"  # whose segments are mapped; all shows training too, which looks better than it is
 clusters = 0  # to look for; 0 takes as many as there are genres
 cluster_points = 160  # segments in the clustering at most, drawn by seed
-updates = 15  # of deep clustering's target at most, each after a pass over these segments
-epochs = 10  # at most, of each autoencoder
-epochs_classifier = 10  # at most, with the encoder frozen, and again with everything trained
+updates = 12  # of deep clustering's target at most, each after a pass over these segments
+epochs = 6  # at most, of each autoencoder
+epochs_classifier = 8  # at most, with the encoder frozen, and again with everything trained
 min_segments = 256  # an epoch has up to so many: small data sets give several crops of each track
 
 # %%
 from fmalib import notebook  # comes first: it imports TensorFlow without its start-up messages
-from fmalib import autoencoders, cache, clustering, datasets, embedding, features as track_features, interactive, map_plots, plots
-from fmalib import representations, tracks, variance
+from fmalib import autoencoders, cache, clustering, datasets, embedding, interactive, map_plots, plots, progress, representations
+from fmalib import features as track_features, tracks, variance
 
 import numpy as np
 import pandas as pd
@@ -67,20 +68,22 @@ notebook.at_least(
 )
 notebook.at_least(0, clusters=clusters)
 notebook.one_of(("test", "all"), points=points)
-asked, looked_at = notebook.words(methods), notebook.words(features)
+asked = list(embedding.METHODS) if methods == "all" else notebook.words(methods)
+looked_at = notebook.words(features)
 embedding.check(asked)
 representations.check(looked_at)
 autoencoders.check(domain, encoder, "mse")
 if not asked or not looked_at:
     raise ValueError(f"methods and features must each name one or more. Received: methods={methods!r}, features={features!r}")
 if quick:
-    epochs, epochs_classifier, min_segments, updates = min(2, epochs), min(2, epochs_classifier), min(64, min_segments), min(2, updates)
+    epochs, epochs_classifier, updates = min(2, epochs), min(2, epochs_classifier), min(2, updates)
+    min_segments = min(64, min_segments)
 
 # %% [markdown]
 # ## Data
 #
-# Every representation below describes the same segments in the same order, whatever sample rate it hears them at. Maps show the test
-# segments, so that nothing that was taught genres shows what it was taught on.
+# Every representation below describes the same segments in the same order, whatever sample rate it hears them at. Maps show
+# the test segments, so that nothing that was taught genres shows what it was taught on.
 
 # %%
 data = datasets.load(dataset, data_dir or None, tracks_per_genre=tracks_per_genre or (10 if quick else None))
@@ -96,17 +99,18 @@ print(tracks.describe_excluded(spans.skipped)) if len(spans.skipped) else None
 shown_tracks, rows = spans.of(points), spans.rows(points)
 kept = embedding.subsample(len(rows), max_points, seed)
 rows = rows.iloc[kept].reset_index(drop=True)
-labels, artists, is_test = rows["label"].to_numpy(), rows["artist"].to_numpy(), rows["track_id"].isin(spans.of("test").index).to_numpy()
-taught = spans.rows("training")
+labels, artists = rows["label"].to_numpy(), rows["artist"].to_numpy()
+is_test = rows["track_id"].isin(spans.of("test").index).to_numpy()
 n_tracks, n_artists = rows["track_id"].nunique(), rows["artist"].nunique()
-where = f"{len(rows)} segments of {n_tracks} {'test ' if points == 'test' else ''}tracks by {n_artists} artists, seed {seed}"
+where = f"{len(rows)} segments of {n_tracks} tracks by {n_artists} artists ({points}), seed {seed}"
 print(f"Maps of {where}")
 
 # %% [markdown]
 # ## Representations
 #
-# Latents are pooled over time: the energy of a few frames, its logarithm, decorrelated, and what that does over a segment. The linear
-# autoencoder, log-mel bands and MFCCs are controls. The classifier's last features were taught genres, on training tracks.
+# Latents are pooled over time: the energy of a few frames, its logarithm, decorrelated, and what that does over a segment.
+# The linear autoencoder, log-mel bands and MFCCs are controls. The classifier's last features were taught genres, on
+# training tracks.
 
 # %%
 tables = {}
@@ -121,91 +125,95 @@ about = f"{domain} {encoder} {latent}" if main == "latent" else main
 # %% [markdown]
 # ## Ten maps of one latent
 #
-# LDA and the supervised UMAP are fitted on training segments with their genres, and only place the test segments. All others never see a
-# genre. Kernels take their width from the data.
+# LDA and the supervised UMAP are fitted on training segments with their genres, and only place the test segments. All
+# others never see a genre. Kernels take their width from the data.
 
 # %%
-maps = {}
+maps, taught = {}, spans.rows("training")["label"]
 
 
 def draw(name, method):
-    """Returns the map of a representation by a method, and its scores; supervised ones only of test points."""
+    """Returns the map of a representation by a method, which points it holds, and its scores."""
     mine = is_test if embedding.METHODS[method].supervised else np.ones(len(rows), bool)
-    drawn = embedding.embed(method, values[name][mine], training=training[name], training_labels=taught["label"], seed=seed)
-    before = embedding.prepare(values[name][mine])
-    return drawn, embedding.scores(drawn.points, before, labels[mine], artists[mine], seed=seed), mine
+    drawn = embedding.embed(method, values[name][mine], training=training[name], training_labels=taught, seed=seed)
+    scored = embedding.scores(drawn.points, embedding.prepare(values[name][mine]), labels[mine], artists[mine], seed=seed)
+    return drawn, mine, {**scored, "seconds": drawn.seconds}
 
 
-for name in looked_at:
-    for method in asked:
-        maps[name, method] = draw(name, method)
-    print(f"{name:12s}", ", ".join(f"{method} {maps[name, method][0].seconds:.1f} s" for method in asked))
+for name, method in progress.bar([(name, method) for name in looked_at for method in asked], desc="Maps", unit="map"):
+    maps[name, method] = draw(name, method)
 
 # %%
-grid = {embedding.METHODS[method].title: (maps[main, method][0].points, labels[maps[main, method][2]]) for method in asked}
-axes_names = {embedding.METHODS[method].title: embedding.METHODS[method].axes for method in asked}
+titles = {method: embedding.METHODS[method].title for method in asked}
+grid = {titles[method]: (maps[main, method][0].points, labels[maps[main, method][1]]) for method in asked}
+axes_names = {titles[method]: embedding.METHODS[method].axes for method in asked}
 figure = map_plots.maps(grid, data.genres, f"{data.name}: pooled latent of {about}, {where}", axes_names=axes_names)
 plots.save(figure, setup.figures / "maps.png", data.caveat)
 
 # %% [markdown]
-# What is a map worth? How often the five nearest neighbours *by other artists* tell the genre; whether neighbours on the map were
-# neighbours before (trustworthiness, 1 is best); how far genres stand apart (silhouette, from -1 to 1). Below the maps, the same
-# of the features themselves, before any map, and by chance: genres dealt anew over the artists.
+# What is a map worth? How often the five nearest neighbours *by other artists* tell the genre; whether neighbours on the
+# map were neighbours before (trustworthiness, 1 is best); how far genres stand apart (silhouette, from -1 to 1). Below the
+# maps, the same of the features themselves, before any map, and by chance: genres dealt anew over the artists.
 
 # %%
-scored = {method: {**maps[main, method][1], "seconds": maps[main, method][0].seconds} for method in asked}
+scored = {method: maps[main, method][2] for method in asked}
 prepared = {name: embedding.prepare(part) for name, part in values.items()}
 unmapped = {name: embedding.scores(part, part, labels, artists, seed=seed) for name, part in prepared.items()}
 by_chance = embedding.chance(prepared[main], labels, artists, seed=seed)
-columns = ["knn_accuracy", "knn_accuracy_ci95", "trustworthiness", "silhouette", "seconds"]
-listing = pd.DataFrame({**scored, f"no map ({prepared[main].shape[1]} components)": unmapped[main], "chance": {"knn_accuracy": by_chance}}).T
-listing = listing.reindex(columns=columns)
-listing["knn_accuracy_ci95"] = [f"{ci[0]:.2f} to {ci[1]:.2f}" if isinstance(ci, list) else "" for ci in listing["knn_accuracy_ci95"]]
+
+# %%
+rest = {f"no map ({prepared[main].shape[1]} components)": unmapped[main], "chance": {"knn_accuracy": by_chance}}
+listing = pd.DataFrame({**scored, **rest}).T
+listing = listing[["knn_accuracy", "knn_accuracy_ci95", "trustworthiness", "silhouette", "seconds"]]
+listing["knn_accuracy_ci95"] = [notebook.interval(ci) for ci in listing["knn_accuracy_ci95"]]
 print(f"{data.name}: {about}, {where}. Intervals: 95 %, by bootstrap over artists. {data.caveat}")
 listing.style.format(na_rep="", precision=3).set_properties(**{"white-space": "nowrap"})
 
 # %% [markdown]
 # ## Every representation, every map
 #
-# The first column needs no map: where it is at chance, no map can show genres; where it is above and the map is not, the map lost
-# them.
+# The first column needs no map: where it is at chance, no map can show genres; where it is above and the map is not, the
+# map lost them.
 
 # %%
-accuracy = pd.DataFrame({name: {"no map": unmapped[name]["knn_accuracy"]} | {
-    method: maps[name, method][1]["knn_accuracy"] for method in asked
-} for name in looked_at}).T
-figure = map_plots.accuracies(accuracy, by_chance, f"{data.name}: genre by 5 neighbours of other artists (chance {by_chance:.0%}), {where}")
+accuracy = pd.DataFrame({
+    name: {"no map": unmapped[name]["knn_accuracy"]} | {method: maps[name, method][2]["knn_accuracy"] for method in asked}
+    for name in looked_at
+}).T
+title = f"{data.name}: genre by 5 neighbours of other artists, chance {by_chance:.0%}\n{where}"
+figure = map_plots.accuracies(accuracy, by_chance, title)
 plots.save(figure, setup.figures / "accuracies.png", data.caveat)
 
 # %%
 few = [method for method in ("pca", "lda", "tsne", "umap") if method in asked] or asked[:1]
 side_by_side = {
-    f"{name}: {embedding.METHODS[method].title}": (maps[name, method][0].points, labels[maps[name, method][2]])
+    f"{name}: {titles[method]}": (maps[name, method][0].points, labels[maps[name, method][1]])
     for name in looked_at for method in few
 }
-figure = map_plots.maps(side_by_side, data.genres, f"{data.name}: same segments, other representations, {where}", columns=len(few))
+title = f"{data.name}: the same segments, represented otherwise\n{where}"
+figure = map_plots.maps(side_by_side, data.genres, title, columns=len(few))
 plots.save(figure, setup.figures / "representations.png", data.caveat)
 
 # %% [markdown]
 # ## What the variance is made of
 #
 # Why is a map empty of genres? Because the latent's variance is something else. Left of the mark of a bar is what columns
-# without meaning reach too. Numbers are of whole tracks; `beyond numbers` is what a word adds to loudness, tempo and spectral centroid together.
+# without meaning reach too. Numbers are of whole tracks; `beyond numbers` is what a word adds to loudness, tempo and
+# spectral centroid together.
 
 # %%
-properties = track_features.property_table(decoded["frequency"])
 everyone = spans.of("all")
-known = everyone[["artist", "genre"]].join(data.tracks["album"]).join(properties)[["loudness", "tempo", "spectral_centroid", "artist", "album", "genre"]]
-whole = tables[main].values.mean(axis=1)
-place = {track_id: number for number, track_id in enumerate(tables[main].track_ids)}
-of_tracks = embedding.prepare(whole[[place[track_id] for track_id in everyone.index]])
-explained = variance.explained(of_tracks, known, seed=seed)
-figure = map_plots.shares_of_variance(explained, f"{data.name}: what the pooled latent of {about} varies with, {len(everyone)} tracks")
+columns = track_features.property_table(decoded["frequency"]).loc[everyone.index]
+columns = columns.join(data.tracks[["artist", "album", "genre"]])
+of_tracks = tables[main].of(everyone).reshape(len(everyone), segments, -1).mean(axis=1)
+explained = variance.explained(embedding.prepare(of_tracks), columns, seed=seed)
+title = f"{data.name}: what the pooled latent of {about} varies with"
+figure = map_plots.shares_of_variance(explained, title)
 plots.save(figure, setup.figures / "variance.png", data.caveat)
 
 # %% [markdown]
-# The same from above: of all that segments differ by, how much lies between genres, between artists of a genre, tracks of an artist,
-# segments of a track? The last bar is what groups of the same sizes would have if they meant nothing.
+# The same from above: of all that segments differ by, how much lies between genres, between artists of a genre, tracks of
+# an artist, segments of a track? The last bar is what groups of the same sizes would have if they meant nothing.
 
 # %%
 levels = {
@@ -220,7 +228,8 @@ if levels:
 # ## Clusters
 #
 # No genre is used, only their number. DEC goes on training the encoder until its clusters are pure; IDEC keeps it able to
-# reconstruct meanwhile. Both begin at k-means on the same network. Controls: k-means on the linear autoencoder and on log-mel bands.
+# reconstruct meanwhile. Both begin at k-means on the same network. Controls: k-means on the linear autoencoder and on
+# log-mel bands.
 
 # %%
 chosen = embedding.subsample(len(rows), cluster_points, seed)
@@ -228,7 +237,7 @@ number = clusters or len(data.genres)
 autoencoder = representations.named_autoencoder(spans, seed)
 print(autoencoder)
 can_train = autoencoder.model.name != "sparse_autoencoder"
-print("" if can_train else "The sparse autoencoder's words cannot be trained further: no DEC, no IDEC, no walk.")
+print("Deep clustering goes on from here." if can_train else "Its words cannot be trained further: no DEC, no IDEC, no walk.")
 
 # %%
 deep, cluster_labels = {}, labels[chosen]
@@ -237,15 +246,21 @@ if can_train:
     network = clustering.pooled_network(autoencoder, audio, reconstruct=True)
     deep = clustering.dec_and_idec(network, audio, number, max_updates=updates, seed=seed)
     print(f"{len(audio)} segments, {number} clusters", *(f"{name}: {result}" for name, result in deep.items()), sep="\n")
-start = deep["dec"].stages[0] if deep else prepared[main][chosen, :10]
-found = {"kmeans": clustering.kmeans(start, number, seed=seed)[0], "gmm": clustering.gaussian_mixture(start, number, seed=seed)}
-found |= {name: result.labels for name, result in deep.items()}
 
 # %%
+start = deep["dec"].stages[0] if deep else prepared[main][chosen, :10]
+found = {
+    "kmeans": clustering.kmeans(start, number, seed=seed)[0],
+    "gmm": clustering.gaussian_mixture(start, number, seed=seed),
+    **{name: result.labels for name, result in deep.items()},
+}
 linear = tables.get("linear") or representations.represent("linear", spans, seed)
-controls = {"pca": embedding.prepare(linear.of(shown_tracks)[kept])} | {name: part for name, part in prepared.items() if name != "linear"}
+controls = {"pca": embedding.prepare(linear.of(shown_tracks)[kept])} | prepared
 for name, part in controls.items():
-    found[f"{name}_kmeans"] = clustering.kmeans(part[chosen, :10], number, seed=seed)[0]
+    if name != "linear":
+        found[f"{name}_kmeans"] = clustering.kmeans(part[chosen, :10], number, seed=seed)[0]
+
+# %%
 agreement = {name: clustering.scores(clustered, cluster_labels) for name, clustered in found.items()}
 dealt = np.random.default_rng(seed).permutation(found["kmeans"])
 listing = pd.DataFrame(agreement | {"chance: kmeans shuffled": clustering.scores(dealt, cluster_labels)}).T
@@ -253,19 +268,21 @@ print(f"{data.name}: {number} clusters of {len(chosen)} segments against {len(da
 listing.style.format(precision=3)
 
 # %% [markdown]
-# `kmeans`, `gmm`, `dec` and `idec` are of one network's ten-dimensional embedding; the others are k-means on the first ten components
-# of a representation above. `pca_kmeans` is the linear autoencoder's; `classifier_kmeans` was taught genres.
+# `kmeans`, `gmm`, `dec` and `idec` are of one network's ten-dimensional embedding; the others are k-means on the first ten
+# components of a representation above. `pca_kmeans` is the linear autoencoder's; `classifier_kmeans` was taught genres.
 #
-# DEC before, during and after: its embedding on the two axes that vary most over all three, coloured by genre, so what
-# one sees is whether clusters become genres.
+# DEC before, during and after: its embedding on the two axes that vary most over all three, coloured by genre, so what one
+# sees is whether clusters become genres.
 
 # %%
 if deep:
     stages = deep["dec"].stages
-    moments = {"before": 0, f"after {len(stages) // 2} updates": len(stages) // 2, f"after {len(stages) - 1} updates": len(stages) - 1}
-    together = embedding.plane(np.concatenate([stages[moment] for moment in moments.values()]))
-    panels = {name: (part, cluster_labels) for name, part in zip(moments, np.split(together, len(moments)))}
-    figure = map_plots.maps(panels, data.genres, f"{data.name}: DEC of {about}, {len(chosen)} segments, seed {seed}", columns=3, shared=True)
+    moments = sorted({0, len(stages) // 2, len(stages) - 1})
+    together = embedding.plane(np.concatenate([stages[moment] for moment in moments]))
+    parts = np.split(together, len(moments))
+    panels = {f"after {moment} updates" if moment else "before": (part, cluster_labels) for moment, part in zip(moments, parts)}
+    title = f"{data.name}: DEC of {about}, {len(chosen)} segments, seed {seed}"
+    figure = map_plots.maps(panels, data.genres, title, columns=3, shared=True)
     display(plots.save(figure, setup.figures / "dec.png", data.caveat))
 
 # %%
@@ -285,12 +302,12 @@ plots.save(figure, setup.figures / "clusters.png", data.caveat)
 # %% [markdown]
 # ## A walk from one clip to another
 #
-# On the straight line between the latents of two test segments of different genres, decoded at five stops, and at last a walk in time, from
-# all of the first to all of the second. How far is a stop from simply mixing the two decoded ends? Where that is little, the
-# latent is as good as linear, and the way through it is a cross-fade.
+# On the straight line between the latents of two test segments of different genres, decoded at five stops, and at last a
+# walk in time, from all of the first to all of the second. How far is a stop from simply mixing the two decoded ends? Where
+# that is little, the latent is as good as linear, and the way through it is a cross-fade.
 
 # %%
-ends = [rows.index[labels == genre][0] for genre in pd.unique(labels)[[0, -1]]] if len(np.unique(labels)) > 1 else [0, len(rows) - 1]
+ends = [int(np.flatnonzero(labels == genre)[0]) for genre in (labels.min(), labels.max())]
 rate = spans.study.cache.sample_rate
 heard = representations.span_audio(spans, points)[kept][ends]
 stops, mixed = None, None
@@ -302,7 +319,7 @@ if can_train:
 
 # %%
 called = [f"{data.tracks.genre[track_id]}: {data.tracks.title[track_id]}" for track_id in rows["track_id"].iloc[ends]]
-shares = [called[0], "one quarter of the way", "halfway", "three quarters", called[1], "from the first to the second in time"]
+shares = [called[0], "one quarter of the way", "halfway", "three quarters", called[1] + " ", "from one to the other in time"]
 if stops is not None:
     figure = plots.spectrograms(dict(zip(shares, stops)), rate, f"{data.name}: a walk through {about}")
     display(plots.save(figure, setup.figures / "walk.png", data.caveat))
@@ -314,17 +331,19 @@ for number_of_stop, (share, stop) in enumerate(zip(shares, stops if stops is not
 # %% [markdown]
 # ## Click your way through
 #
-# Every point is a segment: hover for its name, click to hear it, click genres in the legend to hide them, choose another map
-# above. The page holds everything, `map.html` in the output folder too: it needs no network.
+# Every point is a segment: hover for its name, click to hear it, click genres in the legend to hide them, choose another
+# map above. The page holds everything, `map.html` in the output folder too: it needs no network.
 
 # %%
 sounds = interactive.sounds(spans, rows)
 captions = [
-    f"{data.tracks.artist[row.track_id]}: {data.tracks.title[row.track_id]}\n{data.tracks.genre[row.track_id]}, from {row.start / decoded['frequency'].sample_rate:.0f} s"
+    f"{data.tracks.artist[row.track_id]}: {data.tracks.title[row.track_id]}\n"
+    f"{data.tracks.genre[row.track_id]}, from {row.start / decoded['frequency'].sample_rate:.0f} s"
     for row in rows.itertuples()
 ]
-clickable = {embedding.METHODS[method].title: interactive.spread(*maps[main, method][::2]) for method in asked}
-page = interactive.page(clickable, labels, data.genres, captions, sounds, f"{data.name}: pooled latent of {about}, {where}", data.caveat)
+clickable = {titles[method]: interactive.spread(*maps[main, method][:2]) for method in asked}
+title = f"{data.name}: pooled latent of {about}, {where}"
+page = interactive.page(clickable, labels, data.genres, captions, sounds, title, data.caveat)
 print(notebook.write_text(setup, "map.html", page))
 interactive.frame(page)
 
@@ -334,13 +353,12 @@ interactive.frame(page)
 # %%
 metrics = {
     "dataset": data.name, "fingerprint": data.fingerprint, "genres": data.genres, "n_segments": len(rows), "n_tracks": n_tracks,
-    "n_artists": n_artists, "n_skipped": len(spans.skipped), "points": points, "domain": domain, "encoder": encoder, "latent": latent,
-    "seed": seed, "segments_per_track": segments, "features": main, "run": autoencoder.run, "knn_accuracy_chance": by_chance,
+    "n_artists": n_artists, "n_skipped": len(spans.skipped), "points": points, "domain": domain, "encoder": encoder,
+    "latent": latent, "seed": seed, "segments_per_track": segments, "features": main, "run": autoencoder.run,
+    "knn_accuracy_chance": by_chance,
     "knn_accuracy_without_map": {name: part["knn_accuracy"] for name, part in unmapped.items()},
     "methods": scored,
-    "representations": {
-        name: {method: {**maps[name, method][1], "seconds": maps[name, method][0].seconds} for method in asked} for name in looked_at
-    },
+    "representations": {name: {method: maps[name, method][2] for method in asked} for name in looked_at},
     "n_clusters": number, "n_clustered_segments": len(chosen), "clustering": agreement,
     "clustering_converged": {name: result.converged for name, result in deep.items()},
     "variance_explained_by": explained["share"].to_dict(), "variance_explained": explained.T.to_dict(),
@@ -351,12 +369,12 @@ print(notebook.write_metrics(setup, metrics))
 
 # %%
 best = max(scored, key=lambda method: scored[method]["knn_accuracy"] or 0)
-top = explained["share"].drop([name for name in explained.index if "numbers" in name]).sort_values(ascending=False)
+single = explained["share"][columns.columns].dropna().sort_values(ascending=False)
 print(
     f"{data.name}, {where}, {about}:\n"
-    f"five neighbours by other artists name {unmapped[main]['knn_accuracy'] or 0:.1%} of genres before any map and at most "
+    f"Five neighbours by other artists name {unmapped[main]['knn_accuracy'] or 0:.1%} of genres before any map, and at most\n"
     f"{scored[best]['knn_accuracy'] or 0:.1%} on one ({best}, picked on these points); by chance {by_chance:.1%}.\n"
-    f"Most of the latent's variance goes with {', '.join(f'{name} ({share:.0%})' for name, share in top.dropna().head(3).items())}; "
-    f"genre has {explained['share']['genre']:.0%}.\n"
+    f"Without any map, by representation: {', '.join(f'{name} {part:.0%}' for name, part in accuracy['no map'].items())}.\n"
+    f"The latent's variance, column by column: {', '.join(f'{name} {share:.0%}' for name, share in single.items())}.\n"
     f"Clusters and genres, NMI: {', '.join(f'{name} {value:.2f}' for name, value in listing['nmi'].items())}.\n{data.caveat}"
 )
