@@ -241,8 +241,8 @@ def scores(points, values, labels, artists, *, seed=0):
 
     Returns:
         dict of `knn_accuracy`: how often the five nearest neighbours by other artists tell the genre (Flexer 2007: with the
-        same artist's, it measures artists), its `knn_accuracy_ci95` by bootstrap over artists, and `n_points`, the number
-        of points that have neighbours by others; `trustworthiness` (Venna and Kaski 2001) of five neighbours, 1 if all of the
+        same artist's, it measures artists), of points whose genre other artists here have too, `n_points` of them; its
+        `knn_accuracy_ci95` by bootstrap over artists; `trustworthiness` (Venna and Kaski 2001) of five neighbours, 1 if all of the
         map's neighbours are neighbours before; `silhouette` of genres (Rousseeuw 1987), from -1 to 1. None where undefined.
     """
     from sklearn.manifold import trustworthiness
@@ -250,7 +250,7 @@ def scores(points, values, labels, artists, *, seed=0):
 
     labels, artists = np.asarray(labels), np.asarray(artists)
     predicted = nearest_genres(points, labels, artists)
-    known = predicted >= 0
+    known = answerable(labels, artists)
     correct = (predicted == labels)[known]
     rows = subsample(len(points), JUDGED_POINTS, seed)
     few_points, few_labels = np.asarray(points)[rows], labels[rows]
@@ -263,6 +263,13 @@ def scores(points, values, labels, artists, *, seed=0):
         "trustworthiness": float(trustworthiness(np.asarray(values)[rows], few_points, n_neighbors=neighbours)),
         "silhouette": float(silhouette_score(few_points, few_labels)) if separable else None,
     }
+
+
+def answerable(labels, artists):
+    """Returns for which points a neighbour by another artist can have the same genre, bools `(points,)`."""
+    pairs = np.unique(np.stack([labels, np.unique(np.asarray(artists), return_inverse=True)[1]]), axis=1)
+    n_artists = np.bincount(pairs[0], minlength=np.max(labels) + 1)
+    return n_artists[np.asarray(labels)] > 1
 
 
 def nearest_genres(points, labels, artists, *, neighbours=NEIGHBOURS, chunk=512):
@@ -298,7 +305,7 @@ def nearest_genres(points, labels, artists, *, neighbours=NEIGHBOURS, chunk=512)
 
 
 def chance(points, labels, artists, *, seed=0):
-    """Returns the k-nearest-neighbour accuracy when genres are dealt anew over artists: the mean of 20 deals.
+    """Returns the k-nearest-neighbour accuracy when genres are dealt anew over artists: the mean of 20 deals; None if undefined.
 
     It is not 1 / genres: genres have different sizes, and leaving out the own artist leaves fewer of the own genre.
     """
@@ -308,6 +315,7 @@ def chance(points, labels, artists, *, seed=0):
     found = []
     for _ in range(DEALS):
         dealt = rng.permutation(labels[first])[place]
-        predicted = nearest_genres(points, dealt, artists)
-        found.append((predicted == dealt)[predicted >= 0].mean() if (predicted >= 0).any() else np.nan)
-    return float(np.mean(found))
+        known = answerable(dealt, artists)
+        if known.any():
+            found.append((nearest_genres(points, dealt, artists) == dealt)[known].mean())
+    return float(np.mean(found)) if found else None

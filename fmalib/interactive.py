@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 
-from fmalib import audio, baselines, cache as caches, map_plots, representations
+from fmalib import baselines, map_plots, representations
 
 SOUND_RATE = 16_000  # Hz
 SOUND_KBPS = 24
@@ -62,20 +62,16 @@ def sounds(spans, rows, *, megabytes=SOUND_MEGABYTES):
     Args:
         rows: segment table by `fmalib.representations.Spans.rows`, of some or all segments.
     """
-    cache = spans.studies["time"].cache
-    samples, slower = representations.length(cache.sample_rate), spans.studies["frequency"].cache.sample_rate
     room = int(megabytes * 1e6 / SOUND_BYTES)
     shared = len(rows) > room
     wanted = rows.drop_duplicates("track_id").head(room) if shared else rows
-    starts = {track_id: part["start"].tolist() for track_id, part in wanted.groupby("track_id")}
-    made = {}
-    for track_id, signal in caches.read(cache, list(starts)):
-        for start in starts[track_id]:
-            first = start * cache.sample_rate // slower
-            made[track_id, start] = sound(audio.to_float(signal[first : first + samples]), cache.sample_rate)
-    if shared:
-        return [made.get((track_id, starts.get(track_id, [None])[0])) for track_id in rows["track_id"]]
-    return [made[track_id, start] for track_id, start in zip(rows["track_id"], rows["start"])]
+    made = [None] * len(wanted)
+    for number, span in representations.cuts(spans, wanted, "time"):
+        made[number] = sound(span, spans.studies["time"].cache.sample_rate)
+    if not shared:
+        return made
+    of_track = dict(zip(wanted["track_id"], made))
+    return [of_track.get(track_id) for track_id in rows["track_id"]]
 
 
 def spread(drawn, mine):

@@ -171,12 +171,12 @@ def accuracies(table, chance, title):
 
     Args:
         table: one row a representation, one column a method; shares, or missing.
-        chance: where the colours begin.
+        chance: where the colours begin, or None.
     """
     figure, axes = plt.subplots(figsize=(0.95 * len(table.columns) + 2.2, 0.45 * len(table) + 2.2), layout="constrained")
     values = table.astype(float)
     sns.heatmap(
-        100 * values, annot=True, fmt=".0f", cmap="viridis", vmin=100 * chance, vmax=100, ax=axes,
+        100 * values, annot=True, fmt=".0f", cmap="viridis", vmin=100 * (chance or 0), vmax=100, ax=axes,
         cbar_kws={"label": "accuracy / %"}, linewidths=0.5,
     )
     axes.set(title=title, xlabel="", ylabel="")

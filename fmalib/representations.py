@@ -11,7 +11,8 @@ import keras
 import numpy as np
 import pandas as pd
 
-from fmalib import autoencoders, features, mel, models, paths, probes, segments, study as studies, systems
+from fmalib import audio, autoencoders, cache as caches, features, mel, models, paths, probes, segments, systems
+from fmalib import study as studies
 from fmalib.progress import bar
 from fmalib.tracks import SPLITS, join_excluded
 
@@ -119,8 +120,8 @@ def check(names):
 def represent(name, spans, seed=0):
     """Returns a named representation of all spans, as `fmalib.probes.Features`: what is trained or computed is found again.
 
-    Pooled latents are the group `energy` of `fmalib.probes.Pooling`, of which a filter's phase is no part. Nothing of it is selected by genre. The classifier
-    was taught the genres of training tracks, so only its test tracks may be looked at; it hears the middle of a span where
+    Pooled latents are the group `energy` of `fmalib.probes.Pooling`, of which a filter's phase is no part. Nothing of it is
+    selected by genre. The classifier was taught the genres of training tracks, so only its test tracks may be looked at; it hears the middle of a span where
     its own segments are shorter.
 
     Raises:
@@ -151,27 +152,45 @@ def named_autoencoder(spans, seed=0):
     return studies.train_autoencoder(spans.study, seed)
 
 
-def span_audio(spans, split, samples=None):
-    """Returns the audio of a split's spans at the named autoencoder's rate, float32 `(segments, samples)`, in order.
+def cuts(spans, rows, domain):
+    """Yields (row number, audio) of the spans in a segment table, track by track; float32 `(samples,)` at full scale 1.
 
     Args:
+        rows: by `Spans.rows`, all or some, in any order.
+        domain: `"frequency"` or `"time"`, for its sample rate.
+    """
+    cache, counted = spans.studies[domain].cache, spans.studies["frequency"].cache.sample_rate
+    whole = length(cache.sample_rate)
+    starts = {track_id: part for track_id, part in rows["start"].groupby(rows["track_id"].to_numpy())}
+    numbers = {index: number for number, index in enumerate(rows.index)}
+    for track_id, samples in caches.read(cache, list(starts)):
+        for index, start in starts[track_id].items():
+            first = min(start * cache.sample_rate // counted, len(samples) - whole)
+            yield numbers[index], audio.to_float(samples[first : first + whole])
+
+
+def span_audio(spans, rows, samples=None):
+    """Returns the audio of the spans in a segment table at the named autoencoder's rate, float32 `(segments, samples)`.
+
+    Args:
+        rows: by `Spans.rows`, all or some.
         samples: of the middle of each; None takes what the autoencoder was trained on.
     """
-    study = spans.study
-    samples = samples or study.snippet
-    whole = max(samples, length(study.cache.sample_rate))
-    first = (whole - samples) // 2
-    tracks = _rows_of(study.cache, spans.of(split))
-    batches = segments.fixed_segments(study.cache, tracks, whole, per_track=spans.per_track, batch_size=32)
-    return np.concatenate([np.asarray(batch)[:, first : first + samples] for batch, _ in batches])
+    samples = samples or spans.study.snippet
+    heard = np.empty((len(rows), samples), np.float32)
+    for number, span in cuts(spans, rows, spans.domain):
+        first = (len(span) - samples) // 2
+        heard[number] = span[first : first + samples]
+    return heard
 
 
 def _source(name, spans):
     """Returns (study, whether to train) of an autoencoder's latent."""
     study = spans.study
     if name in ("frequency", "time"):
-        return (study if name == spans.domain and study.encoder == "study" else
-                dataclasses.replace(spans.studies[name], encoder="study", latent=OTHER_LATENTS[name])), True
+        if name == spans.domain and study.encoder == "study":
+            return study, True
+        return dataclasses.replace(spans.studies[name], encoder="study", latent=OTHER_LATENTS[name]), True
     if name in ("denoising", "variational", "linear"):
         frequency = spans.studies["frequency"]
         latent = study.latent if spans.domain == "frequency" else OTHER_LATENTS["frequency"]

@@ -43,7 +43,7 @@ methods = "all"  # of maps, a comma list such as pca,lda,tsne,umap; a wrong name
 features = "latent,time,denoising,variational,linear,classifier,log_mel,mfcc"  # the first is looked at closest
 max_points = 2000  # segments in a map at most, drawn by seed
 segments = 3  # of each track, 8.2 s each
-points = "test"  # whose segments are mapped; all shows training too, which looks better than it is
+points = "auto"  # whose segments are mapped, test or all; auto is test unless that has fewer than ten artists
 clusters = 0  # to look for; 0 takes as many as there are genres
 cluster_points = 160  # segments in the clustering at most, drawn by seed
 updates = 12  # of deep clustering's target at most, each after a pass over these segments
@@ -67,7 +67,7 @@ notebook.at_least(
     max_points=max_points, cluster_points=cluster_points, updates=updates,
 )
 notebook.at_least(0, clusters=clusters)
-notebook.one_of(("test", "all"), points=points)
+notebook.one_of(("auto", "test", "all"), points=points)
 asked = list(embedding.METHODS) if methods == "all" else notebook.words(methods)
 looked_at = notebook.words(features)
 embedding.check(asked)
@@ -83,7 +83,7 @@ if quick:
 # ## Data
 #
 # Every representation below describes the same segments in the same order, whatever sample rate it hears them at. Maps show
-# the test segments, so that nothing that was taught genres shows what it was taught on.
+# the test segments; where these are of fewer than ten artists, all, but for what was taught genres on training tracks.
 
 # %%
 data = datasets.load(dataset, data_dir or None, tracks_per_genre=tracks_per_genre or (10 if quick else None))
@@ -96,6 +96,8 @@ print(data, spans, sep="\n")
 print(tracks.describe_excluded(spans.skipped)) if len(spans.skipped) else None
 
 # %%
+if points == "auto":
+    points = "test" if spans.of("test")["artist"].nunique() >= 10 else "all"
 shown_tracks, rows = spans.of(points), spans.rows(points)
 kept = embedding.subsample(len(rows), max_points, seed)
 rows = rows.iloc[kept].reset_index(drop=True)
@@ -132,9 +134,14 @@ about = f"{domain} {encoder} {latent}" if main == "latent" else main
 maps, taught = {}, spans.rows("training")["label"]
 
 
+def untaught(name):
+    """Returns the points of which a representation was not taught the genre."""
+    return is_test | (name != "classifier")
+
+
 def draw(name, method):
     """Returns the map of a representation by a method, which points it holds, and its scores."""
-    mine = is_test if embedding.METHODS[method].supervised else np.ones(len(rows), bool)
+    mine = untaught(name) & (is_test | (not embedding.METHODS[method].supervised))
     drawn = embedding.embed(method, values[name][mine], training=training[name], training_labels=taught, seed=seed)
     scored = embedding.scores(drawn.points, embedding.prepare(values[name][mine]), labels[mine], artists[mine], seed=seed)
     return drawn, mine, {**scored, "seconds": drawn.seconds}
@@ -157,8 +164,10 @@ plots.save(figure, setup.figures / "maps.png", data.caveat)
 
 # %%
 scored = {method: maps[main, method][2] for method in asked}
-prepared = {name: embedding.prepare(part) for name, part in values.items()}
-unmapped = {name: embedding.scores(part, part, labels, artists, seed=seed) for name, part in prepared.items()}
+prepared, unmapped = {name: embedding.prepare(part) for name, part in values.items()}, {}
+for name, part in prepared.items():
+    mine = untaught(name)
+    unmapped[name] = embedding.scores(part[mine], part[mine], labels[mine], artists[mine], seed=seed)
 by_chance = embedding.chance(prepared[main], labels, artists, seed=seed)
 
 # %%
@@ -180,7 +189,7 @@ accuracy = pd.DataFrame({
     name: {"no map": unmapped[name]["knn_accuracy"]} | {method: maps[name, method][2]["knn_accuracy"] for method in asked}
     for name in looked_at
 }).T
-title = f"{data.name}: genre by 5 neighbours of other artists, chance {by_chance:.0%}\n{where}"
+title = f"{data.name}: genre by 5 neighbours of other artists, chance {by_chance or 0:.0%}\n{where}"
 figure = map_plots.accuracies(accuracy, by_chance, title)
 plots.save(figure, setup.figures / "accuracies.png", data.caveat)
 
@@ -242,7 +251,7 @@ print("Deep clustering goes on from here." if can_train else "Its words cannot b
 # %%
 deep, cluster_labels = {}, labels[chosen]
 if can_train:
-    audio = representations.span_audio(spans, points)[kept][chosen]
+    audio = representations.span_audio(spans, rows.iloc[chosen])
     network = clustering.pooled_network(autoencoder, audio, reconstruct=True)
     deep = clustering.dec_and_idec(network, audio, number, max_updates=updates, seed=seed)
     print(f"{len(audio)} segments, {number} clusters", *(f"{name}: {result}" for name, result in deep.items()), sep="\n")
@@ -257,7 +266,7 @@ found = {
 linear = tables.get("linear") or representations.represent("linear", spans, seed)
 controls = {"pca": embedding.prepare(linear.of(shown_tracks)[kept])} | prepared
 for name, part in controls.items():
-    if name != "linear":
+    if name != "linear" and untaught(name).all():
         found[f"{name}_kmeans"] = clustering.kmeans(part[chosen, :10], number, seed=seed)[0]
 
 # %%
@@ -302,14 +311,14 @@ plots.save(figure, setup.figures / "clusters.png", data.caveat)
 # %% [markdown]
 # ## A walk from one clip to another
 #
-# On the straight line between the latents of two test segments of different genres, decoded at five stops, and at last a
-# walk in time, from all of the first to all of the second. How far is a stop from simply mixing the two decoded ends? Where
-# that is little, the latent is as good as linear, and the way through it is a cross-fade.
+# On the straight line between the latents of two segments of different genres, decoded at five stops, and at last a walk in
+# time, from all of the first to all of the second. How far is a stop from simply mixing the two decoded ends? Where that is
+# little, the latent is as good as linear, and the way through it is a cross-fade.
 
 # %%
 ends = [int(np.flatnonzero(labels == genre)[0]) for genre in (labels.min(), labels.max())]
 rate = spans.study.cache.sample_rate
-heard = representations.span_audio(spans, points)[kept][ends]
+heard = representations.span_audio(spans, rows.iloc[ends])
 stops, mixed = None, None
 if can_train:
     stops = autoencoders.walk(autoencoder, *heard)
@@ -369,12 +378,13 @@ print(notebook.write_metrics(setup, metrics))
 
 # %%
 best = max(scored, key=lambda method: scored[method]["knn_accuracy"] or 0)
+percent = {name: "no answer" if part["knn_accuracy"] is None else f"{part['knn_accuracy']:.0%}" for name, part in unmapped.items()}
 single = explained["share"][columns.columns].dropna().sort_values(ascending=False)
 print(
     f"{data.name}, {where}, {about}:\n"
-    f"Five neighbours by other artists name {unmapped[main]['knn_accuracy'] or 0:.1%} of genres before any map, and at most\n"
-    f"{scored[best]['knn_accuracy'] or 0:.1%} on one ({best}, picked on these points); by chance {by_chance:.1%}.\n"
-    f"Without any map, by representation: {', '.join(f'{name} {part:.0%}' for name, part in accuracy['no map'].items())}.\n"
+    f"Five neighbours by other artists tell the genre of {percent[main]} of {unmapped[main]['n_points']} segments before any map, "
+    f"and of at most\n{scored[best]['knn_accuracy'] or 0:.0%} on one ({best}, picked on these points); by chance {by_chance or 0:.0%}.\n"
+    f"Without any map, by representation: {', '.join(f'{name} {share}' for name, share in percent.items())}.\n"
     f"The latent's variance, column by column: {', '.join(f'{name} {share:.0%}' for name, share in single.items())}.\n"
     f"Clusters and genres, NMI: {', '.join(f'{name} {value:.2f}' for name, value in listing['nmi'].items())}.\n{data.caveat}"
 )

@@ -84,6 +84,9 @@ def test_neighbours_of_the_same_artist_do_not_count():
     assert (embedding.nearest_genres(corners, labels, np.zeros(40)) == -1).all()
     alone = embedding.scores(corners, corners, labels, np.zeros(40))
     assert alone["knn_accuracy"] is None and alone["n_points"] == 0
+    # The second genre has one artist: whoever asks others about it can only be wrong, so its points are not counted.
+    lonely = embedding.scores(corners, corners, labels, np.where(labels, 9, np.arange(40)))
+    assert lonely["n_points"] == 20 and embedding.chance(corners, labels, labels) is None
 
 
 def test_ties_go_to_the_nearer_and_chunks_change_nothing():
