@@ -51,7 +51,7 @@ def maps(drawn, genres, title, *, columns=5, axes_names=None, shared=False):
 def scatter(axes, points, labels, *, reach=None):
     """Draws points of genres on square axes, genres in turn.
 
-    Axes reach over all but the outermost 1 % of points in each direction, or of `reach`; how many lie outside is written there.
+    Axes reach over nearly all points, not the farthest ones of a few per cent, or of `reach`; how many lie outside is written there.
     """
     points, labels = np.asarray(points), np.asarray(labels)
     size = float(np.clip(4000 / max(1, len(points)), 4, 30))
@@ -65,8 +65,8 @@ def scatter(axes, points, labels, *, reach=None):
                 *points[chosen].T, s=size * LARGER.get(marker, 1), c=colour, marker=marker, alpha=0.8, linewidths=0.3,
                 edgecolors="white",
             )
-    low, high = np.percentile(points if reach is None else reach, [0.5, 99.5], axis=0)
-    middle, half = (low + high) / 2, max(float((high - low).max()) / 2, 1e-9) * 1.12
+    low, high = np.percentile(points if reach is None else reach, [2, 98], axis=0)
+    middle, half = (low + high) / 2, max(float((high - low).max()) / 2, 1e-9) * 1.3
     axes.set(xlim=(middle[0] - half, middle[0] + half), ylim=(middle[1] - half, middle[1] + half), box_aspect=1)
     axes.tick_params(labelsize=7)
     outside = int((np.abs(points - middle) > half).any(axis=1).sum())
