@@ -13,7 +13,10 @@ import soundfile
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SMALL = ["-p", "quick", "True", "-p", "tracks_per_genre", "6"]
-OPTIONS = {"03_classifier.ipynb": ["-p", "systems", "latent_frozen,latent_linear"]}  # beside SMALL
+OPTIONS = {  # beside SMALL
+    "03_classifier.ipynb": ["-p", "systems", "latent_frozen,latent_linear"],
+    "04_latent_space.ipynb": ["-p", "methods", "pca,kernel_pca_rbf,lda,tsne", "-p", "features", "latent,mfcc", "-p", "points", "test"],
+}
 
 
 def pytest_collection_modifyitems(items):
