@@ -27,7 +27,7 @@ STACK = (500, 500, 2000, 10)  # units of the autoencoder of both papers
 
 @keras.saving.register_keras_serializable(package="fmalib")
 class SoftAssignment(layers.Layer):
-    """`(batch, features)` to how much a point belongs to each centre, `(batch, clusters)`: Student's t (Xie et al. 2016, eq. 1)."""
+    """`(batch, features)` to shares of the centres, `(batch, clusters)`: Student's t (Xie et al. 2016, eq. 1)."""
 
     def __init__(self, n_clusters, **options):
         super().__init__(**options)
@@ -49,7 +49,7 @@ class SoftAssignment(layers.Layer):
 
 
 def target_distribution(assignment):
-    """Returns the target of soft assignments, both `(points, clusters)`: squared, by cluster size, normalised (Xie et al. 2016, eq. 3)."""
+    """Returns the target of soft assignments, both `(points, clusters)`: squared, by cluster size (Xie et al. 2016, eq. 3)."""
     sharper = assignment**2 / assignment.sum(axis=0)
     return sharper / sharper.sum(axis=1, keepdims=True)
 
@@ -229,7 +229,8 @@ def pooled_network(autoencoder, inputs, *, size=STACK[-1], reconstruct=False):
     of 1.
 
     Args:
-        autoencoder: a `fmalib.autoencoders.Autoencoder` whose latent is quantities: not the sparse one.
+        autoencoder: a `fmalib.autoencoders.Autoencoder` whose latent is quantities: not the sparse one. The divergence of a
+            variational one stays part of the loss.
         inputs: segments to start from, float32 `(segments, samples)`.
         size: of the embedding, at most.
         reconstruct: whether the decoded waveforms `(batch, samples)` are a second output, for IDEC.
@@ -240,7 +241,7 @@ def pooled_network(autoencoder, inputs, *, size=STACK[-1], reconstruct=False):
     if autoencoder.model.name == "sparse_autoencoder":
         raise ValueError("The sparse autoencoder's words cannot be trained further. Received: model='sparse'")
     audio = keras.Input(autoencoder.model.input.shape[1:], name="audio")
-    latent = autoencoder.encoder(audio)
+    latent = autoencoder.encoder(audio, training=False)  # no noise of a denoising one, no sample of a variational one
     x = classifiers.Energy(probes.energy_frames(latent.shape[1]), name="energy")(latent)
     compress = classifiers.LogCompression(name="compress")
     pooled = classifiers.OverTime(name="over_time")(compress(x))

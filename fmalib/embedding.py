@@ -12,6 +12,7 @@ from fmalib import evaluation
 COMPONENTS = 50  # principal components that the other methods start from
 FEWEST = 6  # points of a map
 QUADRATIC_POINTS = 2000  # on which kernel PCA is fitted: its kernel has as many rows and columns; others are placed
+SPARSITY = 0.3  # of sparse PCA's penalty, by the square root of the number of points
 JUDGED_POINTS = 2000  # on which trustworthiness and silhouette are measured: both compare all pairs
 NEIGHBOURS = 5
 DEALS = 20  # of labels over artists, for the accuracy by chance
@@ -122,15 +123,20 @@ def embed(method, values, *, training=None, training_labels=None, seed=0, most=Q
         most: points on which a quadratic method is fitted; t-SNE and UMAP take all.
 
     Raises:
-        ValueError: an unknown method, too few points, values that are not finite, or no training points for a supervised one.
+        ValueError: an unknown method, too few points, values that are not finite or all the same, or too few training points
+            for a supervised method.
     """
     from threadpoolctl import threadpool_limits
 
     check([method])
     values = _check(values)
     supervised = METHODS[method].supervised
-    if supervised and (training is None or training_labels is None or len(np.unique(training_labels)) < 2):
-        raise ValueError(f"{method} is supervised: it needs training points of two genres or more. Received: none")
+    n_taught, n_genres = (0, 0) if training is None or training_labels is None else (len(training), len(np.unique(training_labels)))
+    if supervised and (n_genres < 2 or n_taught <= n_genres):
+        raise ValueError(
+            f"{method} is supervised: it needs training points of two genres or more, and more points than genres. "
+            f"Received: {n_taught} points of {n_genres} genres"
+        )
     training = _check(training) if supervised else None
     if method.startswith("umap"):
         _compiled_umap()
@@ -156,7 +162,9 @@ def _reduce(method, values, fitted, labels, seed):
     if method == "sparse_pca":
         from sklearn.decomposition import SparsePCA
 
-        return SparsePCA(2, method="cd", max_iter=200, random_state=seed).fit(fitted).transform(values)
+        # The penalty stands beside a sum over points: with scikit-learn's 1, nine of ten features would keep their weight.
+        penalty = SPARSITY * np.sqrt(len(fitted))
+        return SparsePCA(2, alpha=penalty, method="cd", max_iter=200, random_state=seed).fit(fitted).transform(values)
     if method == "lda":
         return _discriminants(values, fitted, labels)
     if method == "tsne":
@@ -226,6 +234,8 @@ def _check(values):
         raise ValueError(f"A map needs {FEWEST} points or more, of two features or more. Received: shape {values.shape}")
     if not np.isfinite(values).all():
         raise ValueError(f"Values must be finite. Received: {(~np.isfinite(values)).any(axis=1).sum()} points that are not")
+    if not np.ptp(values, axis=0).any():
+        raise ValueError(f"All points are the same, so there is nothing to map: is the audio silent? Received: {len(values)} points")
     return values
 
 

@@ -51,7 +51,8 @@ def maps(drawn, genres, title, *, columns=5, axes_names=None, shared=False):
 def scatter(axes, points, labels, *, reach=None):
     """Draws points of genres on square axes, genres in turn.
 
-    Axes reach over nearly all points, not the farthest ones of a few per cent, or of `reach`; how many lie outside is written there.
+    Axes reach over nearly all points, or of `reach`: a few far ones would squeeze the others. How many lie outside is written
+    there.
     """
     points, labels = np.asarray(points), np.asarray(labels)
     size = float(np.clip(4000 / max(1, len(points)), 4, 30))
@@ -86,17 +87,20 @@ def _legend(figure, genres):
 
 
 def clusters_and_genres(clusters, labels, genres, title):
-    """Returns how many points of each genre each cluster holds; clusters stand below the genre they are matched with."""
+    """Returns how many points of each genre each cluster holds; on the diagonal, the clusters matched with genres."""
     from scipy.optimize import linear_sum_assignment
     from sklearn.metrics.cluster import contingency_matrix
 
     counts = contingency_matrix(labels, clusters)
-    rows, order = linear_sum_assignment(-counts)
-    order = np.concatenate([order, np.setdiff1d(np.arange(counts.shape[1]), order)])
-    present = [genres[number] for number in np.unique(labels)]
+    rows, columns = linear_sum_assignment(-counts)
+    rows, columns = (
+        np.concatenate([matched, np.setdiff1d(np.arange(size), matched)]) for matched, size in zip((rows, columns), counts.shape)
+    )
+    present = [genres[number] for number in np.unique(labels)[rows]]
+    names = np.unique(clusters)[columns] + 1
     figure, axes = plt.subplots(figsize=(0.6 * counts.shape[1] + 2.5, 0.5 * len(present) + 1.4), layout="constrained")
     sns.heatmap(
-        counts[:, order], annot=True, fmt="d", cmap="Blues", vmin=0, yticklabels=present, xticklabels=order + 1, ax=axes,
+        counts[np.ix_(rows, columns)], annot=True, fmt="d", cmap="Blues", vmin=0, yticklabels=present, xticklabels=names, ax=axes,
         cbar_kws={"label": "points"},
     )
     axes.set(title=title, xlabel="cluster; the diagonal is the best match of clusters with genres", ylabel="genre")
@@ -136,7 +140,7 @@ def shares_of_variance(table, title):
     axes.axvline(0, color="0.3", linewidth=0.8)
     axes.invert_yaxis()
     axes.margins(x=0.12)
-    axes.set(title=title, xlabel="share of the latent's variance, adjusted / %")
+    axes.set(title=title, xlabel="share of the variance, adjusted / %")
     axes.legend(frameon=False, fontsize=9, loc="upper right")
     sns.despine(figure)
     return figure

@@ -25,13 +25,12 @@ REPRESENTATIONS = {
     "time": "pooled latent of the study's time-domain autoencoder",
     "denoising": "pooled latent of a denoising autoencoder of MDCT frames",
     "variational": "pooled latent of a variational autoencoder of MDCT frames",
-    "linear": "control: pooled principal components of MDCT frames, as many as the latent has values",
+    "linear": "control: pooled principal components of MDCT frames, as many as a frequency-domain latent has channels",
     "untrained": "control: pooled latent of the named autoencoder before training",
     "classifier": "last features of a genre classifier on the named autoencoder's latent: SUPERVISED on training",
     "log_mel": "control: mean and deviation of 128 log-mel bands",
     "mfcc": "control: seven statistics of 20 MFCCs",
 }
-MFCC_VERSION = 1  # part of the file name: bump when the feature changes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,8 +120,8 @@ def represent(name, spans, seed=0):
     """Returns a named representation of all spans, as `fmalib.probes.Features`: what is trained or computed is found again.
 
     Pooled latents are the group `energy` of `fmalib.probes.Pooling`, of which a filter's phase is no part. Nothing of it is
-    selected by genre. The classifier was taught the genres of training tracks, so only its test tracks may be looked at; it hears the middle of a span where
-    its own segments are shorter.
+    selected by genre. The classifier was taught the genres of training tracks, so only its test tracks may be looked at; it
+    hears the middle of a span where its own segments are shorter.
 
     Raises:
         ValueError: no such name.
@@ -156,11 +155,14 @@ def cuts(spans, rows, domain):
     """Yields (row number, audio) of the spans in a segment table, track by track; float32 `(samples,)` at full scale 1.
 
     Args:
-        rows: by `Spans.rows`, all or some, in any order.
+        rows: by `Spans.rows`, all or some, in any order, none of them twice.
         domain: `"frequency"` or `"time"`, for its sample rate.
     """
     cache, counted = spans.studies[domain].cache, spans.studies["frequency"].cache.sample_rate
     whole = length(cache.sample_rate)
+    if not rows.index.is_unique:
+        twice = list(rows.index[rows.index.duplicated()])
+        raise ValueError(f"Each row of the table must have an index of its own. Received twice: {twice}")
     starts = {track_id: part for track_id, part in rows["start"].groupby(rows["track_id"].to_numpy())}
     numbers = {index: number for number, index in enumerate(rows.index)}
     for track_id, samples in caches.read(cache, list(starts)):
@@ -242,7 +244,7 @@ def _mfcc(spans):
     study = spans.studies["frequency"]
     cache, samples = study.cache, length(study.cache.sample_rate)
     tracks = _rows_of(cache, spans.tracks)
-    digest = hashlib.sha256(repr([MFCC_VERSION, samples, spans.per_track, list(tracks.index)]).encode()).hexdigest()[:16]
+    digest = hashlib.sha256(repr([features.MFCC_VERSION, samples, spans.per_track, list(tracks.index)]).encode()).hexdigest()[:16]
     file = cache.directory / f"mfcc-spans-{digest}.npz"
     if not file.exists():
         started = time.perf_counter()

@@ -3,11 +3,28 @@
 import numpy as np
 import pandas as pd
 
+from fmalib.tracks import UNKNOWN_ARTIST
+
 PERMUTATIONS = 200
+MOST = 2000  # tracks: every artist is a column
 LEVELS = ("genre", "artist", "track", "segment")
 
 
-def explained(values, table, *, seed=0):
+def columns_of(tracks, properties):
+    """Returns the table for `explained`: what is measured of tracks, then their artist, album and genre; unknown ones empty.
+
+    Args:
+        tracks: table indexed by `track_id` with columns `artist`, `album`, `genre` (`fmalib.datasets.Dataset.tracks`).
+        properties: by `fmalib.features.property_table`, of these tracks and others.
+    """
+    words = tracks[["artist", "album", "genre"]].fillna("")
+    known = ~words["artist"].str.startswith(UNKNOWN_ARTIST)
+    # Albums of two artists may have one title.
+    album = (words["artist"] + ": " + words["album"]).where(words["album"] != "", "")
+    return properties.loc[tracks.index].assign(artist=words["artist"].where(known, ""), album=album, genre=words["genre"])
+
+
+def explained(values, table, *, seed=0, most=MOST):
     """Returns how much of the variance of values each column of a table explains by itself, and the numeric ones together.
 
     By least squares on each column: numbers with their square, words as one level each. A column of many words explains
@@ -17,15 +34,21 @@ def explained(values, table, *, seed=0):
     Args:
         values: of tracks, `(tracks, features)`; features count by their variance, so scale them first.
         table: one row a track; numbers, or words. Rows where a column is missing or empty are left out for that column.
+        seed: of the shuffles.
+        most: tracks at most, drawn by the seed.
 
     Returns:
         Table indexed by column, then `numbers` (all numeric ones) and `words beyond numbers` for each column of words:
-        what it adds to all the numbers. Columns: `share` (adjusted), `raw`, `shuffled` (95th percentile of the adjusted share of
-        200 shuffles; residuals are shuffled, Freedman and Lane 1983), `n` tracks, `levels` degrees of freedom. A share is nan where there are not more tracks than levels.
+        what it adds to all the numbers. Columns: `share` (adjusted), `raw`, `shuffled` (95th percentile of the adjusted share
+        of 200 shuffles; residuals are shuffled, Freedman and Lane 1983), `n` tracks, `levels` degrees of freedom. A share is nan
+        where there are not more tracks than levels.
     """
     values = np.asarray(values, np.float64)
     if len(values) != len(table):
         raise ValueError(f"One row of values per row of the table is needed. Received: {len(values)} and {len(table)}")
+    if len(table) > most:
+        kept = np.sort(np.random.default_rng(seed).choice(len(table), most, replace=False))
+        values, table = values[kept], table.iloc[kept]
     numeric = [name for name in table if pd.api.types.is_numeric_dtype(table[name])]
     rng = np.random.default_rng(seed)
     rows = {}
@@ -44,11 +67,12 @@ def explained(values, table, *, seed=0):
 
 
 def nested(values, segments, genres):
-    """Returns where the variance of segments lies: between genres, artists of a genre, tracks of an artist, segments of a track.
+    """Returns where the variance of segments lies: between genres, artists of a genre, tracks of an artist, within a track.
 
     Args:
         values: of segments, `(segments, features)`.
-        segments: table with columns `track_id`, `label`, `artist`, one row a segment (`fmalib.segments.segment_table`).
+        segments: table with columns `track_id`, `label`, `artist`, one row a segment (`fmalib.segments.segment_table`); those
+            of unknown artists are left out.
         genres: names by label.
 
     Returns:
@@ -56,6 +80,8 @@ def nested(values, segments, genres):
         `chance`: the share that levels as many would have if they meant nothing, their share of the degrees of freedom.
     """
     values = np.asarray(values, np.float64)
+    named = ~segments["artist"].str.startswith(UNKNOWN_ARTIST).to_numpy()
+    values, segments = values[named], segments[named]
     keys = [
         segments["label"].to_numpy(), pd.factorize(segments["artist"] + "\n" + segments["label"].map(lambda label: genres[label]))[0],
         segments["track_id"].to_numpy(), np.arange(len(segments)),
@@ -99,10 +125,10 @@ def _share(values, design, rng, before=None):
     n_base, levels = base.shape[1], own.shape[1]
     if not total or levels < 1 or n - n_base - levels < 1:
         return np.nan, np.nan, np.nan, n, levels
-    left = (rest**2).sum()
 
     def shares(rest):
-        gained = ((own.T @ rest) ** 2).sum()
+        rest = rest - base @ (base.T @ rest)  # shuffled residuals depend on the base a little, by chance
+        left, gained = (rest**2).sum(), ((own.T @ rest) ** 2).sum()
         # Residual variances before and after, each by its own degrees of freedom, against the variance of all.
         adjusted = (left / (n - n_base) - (left - gained) / (n - n_base - levels)) * (n - 1) / total
         return float(adjusted), float(gained / total)

@@ -17,8 +17,8 @@
 # boundaries" between genres. Here these maps are drawn again, and UMAP's; measured; and explained: what the latent's
 # variance is made of, and which representations do separate genres.
 #
-# - **You will** train autoencoders, map their latents by ten methods, cluster them, find out what their variance is made of, walk
-#   from one clip to another, and click your way through a map that plays.
+# - **You will** train autoencoders, map their latents by ten methods, cluster them, find out what their variance is made of,
+#   walk from one clip to another, and click your way through a map that plays.
 # - **It needs** nothing: the default is synthetic music, whose numbers prove that the code runs and nothing else. Use
 #   `-p dataset fma_small -p data_dir FOLDER` for real results.
 # - **It takes** about five minutes on two cores the first time; what was trained is found again.
@@ -40,7 +40,7 @@ domain = "frequency"  # of the autoencoder, frequency or time
 encoder = "study"  # frequency also has sparse, pca, shallow, deep, lstm, variational, denoising
 latent = 64  # channels of the latent; the study had 512 to 32 in frequency, 32 in time
 methods = "all"  # of maps, a comma list such as pca,lda,tsne,umap; a wrong name lists them all
-features = "latent,time,denoising,variational,linear,classifier,log_mel,mfcc"  # the first is looked at closest
+features = "latent,untrained,time,denoising,variational,linear,classifier,log_mel,mfcc"  # the first is looked at closest
 max_points = 2000  # segments in a map at most, drawn by seed
 segments = 3  # of each track, 8.2 s each
 points = "auto"  # whose segments are mapped, test or all; auto is test unless that has fewer than ten artists
@@ -66,7 +66,9 @@ notebook.at_least(
     1, segments=segments, epochs=epochs, epochs_classifier=epochs_classifier, min_segments=min_segments,
     max_points=max_points, cluster_points=cluster_points, updates=updates,
 )
-notebook.at_least(0, clusters=clusters)
+if clusters:
+    notebook.at_least(2, clusters=clusters)
+    notebook.at_least(clusters, cluster_points=cluster_points)
 notebook.one_of(("auto", "test", "all"), points=points)
 asked = list(embedding.METHODS) if methods == "all" else notebook.words(methods)
 looked_at = notebook.words(features)
@@ -104,6 +106,11 @@ rows = rows.iloc[kept].reset_index(drop=True)
 labels, artists = rows["label"].to_numpy(), rows["artist"].to_numpy()
 is_test = rows["track_id"].isin(spans.of("test").index).to_numpy()
 n_tracks, n_artists = rows["track_id"].nunique(), rows["artist"].nunique()
+number = clusters or len(data.genres)
+needed = {"test segments": (is_test.sum(), embedding.FEWEST), "segments to cluster": (min(len(rows), cluster_points), number)}
+for what, (count, least) in needed.items():
+    if count < least:
+        raise ValueError(f"Maps and clusters need {least} {what} or more: raise segments or max_points. Received: {count}")
 where = f"{len(rows)} segments of {n_tracks} tracks by {n_artists} artists ({points}), seed {seed}"
 print(f"Maps of {where}")
 
@@ -121,8 +128,8 @@ for name in looked_at:
     print(f"{name:12s} {tables[name].values.shape[2]:4d} features: {representations.REPRESENTATIONS[name]}")
 values = {name: table.of(shown_tracks)[kept] for name, table in tables.items()}
 training = {name: table.of(spans.of("training")) for name, table in tables.items()}
-main = looked_at[0]
-about = f"{domain} {encoder} {latent}" if main == "latent" else main
+main, named = looked_at[0], f"{domain} {encoder} {latent}"
+about = f"pooled latent of {named}" if main == "latent" else main
 
 # %% [markdown]
 # ## Ten maps of one latent
@@ -131,7 +138,8 @@ about = f"{domain} {encoder} {latent}" if main == "latent" else main
 # others never see a genre. Kernels take their width from the data.
 
 # %%
-maps, taught = {}, spans.rows("training")["label"]
+learned = embedding.subsample(len(spans.rows("training")), max_points, seed)
+maps, taught = {}, spans.rows("training")["label"].to_numpy()[learned]
 
 
 def untaught(name):
@@ -142,7 +150,7 @@ def untaught(name):
 def draw(name, method):
     """Returns the map of a representation by a method, which points it holds, and its scores."""
     mine = untaught(name) & (is_test | (not embedding.METHODS[method].supervised))
-    drawn = embedding.embed(method, values[name][mine], training=training[name], training_labels=taught, seed=seed)
+    drawn = embedding.embed(method, values[name][mine], training=training[name][learned], training_labels=taught, seed=seed)
     scored = embedding.scores(drawn.points, embedding.prepare(values[name][mine]), labels[mine], artists[mine], seed=seed)
     return drawn, mine, {**scored, "seconds": drawn.seconds}
 
@@ -151,10 +159,11 @@ for name, method in progress.bar([(name, method) for name in looked_at for metho
     maps[name, method] = draw(name, method)
 
 # %%
-titles = {method: embedding.METHODS[method].title for method in asked}
+only = "" if is_test.all() else ", test only"
+titles = {method: kind.title + only * kind.supervised for method, kind in embedding.METHODS.items() if method in asked}
 grid = {titles[method]: (maps[main, method][0].points, labels[maps[main, method][1]]) for method in asked}
 axes_names = {titles[method]: embedding.METHODS[method].axes for method in asked}
-figure = map_plots.maps(grid, data.genres, f"{data.name}: pooled latent of {about}, {where}", axes_names=axes_names)
+figure = map_plots.maps(grid, data.genres, f"{data.name}: {about}, {where}", axes_names=axes_names)
 plots.save(figure, setup.figures / "maps.png", data.caveat)
 
 # %% [markdown]
@@ -173,10 +182,10 @@ by_chance = embedding.chance(prepared[main], labels, artists, seed=seed)
 # %%
 rest = {f"no map ({prepared[main].shape[1]} components)": unmapped[main], "chance": {"knn_accuracy": by_chance}}
 listing = pd.DataFrame({**scored, **rest}).T
-listing = listing[["knn_accuracy", "knn_accuracy_ci95", "trustworthiness", "silhouette", "seconds"]]
+listing = listing[["knn_accuracy", "knn_accuracy_ci95", "n_points", "trustworthiness", "silhouette", "seconds"]]
 listing["knn_accuracy_ci95"] = [notebook.interval(ci) for ci in listing["knn_accuracy_ci95"]]
 print(f"{data.name}: {about}, {where}. Intervals: 95 %, by bootstrap over artists. {data.caveat}")
-listing.style.format(na_rep="", precision=3).set_properties(**{"white-space": "nowrap"})
+listing.style.format({"n_points": "{:.0f}"}, na_rep="", precision=3).set_properties(**{"white-space": "nowrap"})
 
 # %% [markdown]
 # ## Every representation, every map
@@ -188,35 +197,36 @@ listing.style.format(na_rep="", precision=3).set_properties(**{"white-space": "n
 accuracy = pd.DataFrame({
     name: {"no map": unmapped[name]["knn_accuracy"]} | {method: maps[name, method][2]["knn_accuracy"] for method in asked}
     for name in looked_at
-}).T
-title = f"{data.name}: genre by 5 neighbours of other artists, chance {by_chance or 0:.0%}\n{where}"
+}).T.rename({"classifier": "classifier" + only})
+chance = "no answer" if by_chance is None else f"{by_chance:.0%}"
+title = f"{data.name}: genre by 5 neighbours of other artists, chance {chance}\n{where}"
 figure = map_plots.accuracies(accuracy, by_chance, title)
 plots.save(figure, setup.figures / "accuracies.png", data.caveat)
 
 # %%
-few = [method for method in ("pca", "lda", "tsne", "umap") if method in asked] or asked[:1]
+closer = [method for method in ("pca", "lda", "tsne", "umap") if method in asked] or asked[:1]
 side_by_side = {
     f"{name}: {titles[method]}": (maps[name, method][0].points, labels[maps[name, method][1]])
-    for name in looked_at for method in few
+    for name in looked_at for method in closer
 }
 title = f"{data.name}: the same segments, represented otherwise\n{where}"
-figure = map_plots.maps(side_by_side, data.genres, title, columns=len(few))
+figure = map_plots.maps(side_by_side, data.genres, title, columns=len(closer))
 plots.save(figure, setup.figures / "representations.png", data.caveat)
 
 # %% [markdown]
 # ## What the variance is made of
 #
-# Why is a map empty of genres? Because the latent's variance is something else. Left of the mark of a bar is what columns
-# without meaning reach too. Numbers are of whole tracks; `beyond numbers` is what a word adds to loudness, tempo and
-# spectral centroid together.
+# Is a map empty of genres because what varies most is something else? This is of the same features that maps start from, at
+# most 50 components of them, averaged over each track. Left of the mark of a bar is what columns without meaning reach too.
+# Numbers are of whole tracks; `beyond numbers` is what a word adds to loudness, tempo and spectral centroid together.
 
 # %%
-everyone = spans.of("all")
-columns = track_features.property_table(decoded["frequency"]).loc[everyone.index]
-columns = columns.join(data.tracks[["artist", "album", "genre"]])
+everyone = spans.of("test" if main == "classifier" else "all")
+properties = track_features.property_table(decoded["frequency"])
+columns = variance.columns_of(data.tracks.loc[everyone.index], properties)
 of_tracks = tables[main].of(everyone).reshape(len(everyone), segments, -1).mean(axis=1)
 explained = variance.explained(embedding.prepare(of_tracks), columns, seed=seed)
-title = f"{data.name}: what the pooled latent of {about} varies with"
+title = f"{data.name}: what the {about} varies with"
 figure = map_plots.shares_of_variance(explained, title)
 plots.save(figure, setup.figures / "variance.png", data.caveat)
 
@@ -226,11 +236,11 @@ plots.save(figure, setup.figures / "variance.png", data.caveat)
 
 # %%
 levels = {
-    name: variance.nested(embedding.prepare(table.of(everyone)), spans.rows("all"), data.genres)
+    name: variance.nested(embedding.prepare(table.of(spans.of("all"))), spans.rows("all"), data.genres)
     for name, table in tables.items() if name != "classifier"
 }
 if levels:
-    figure = map_plots.nested_shares(levels, f"{data.name}: where segments differ, {len(everyone)} tracks")
+    figure = map_plots.nested_shares(levels, f"{data.name}: where segments differ, {len(spans.tracks)} tracks")
     display(plots.save(figure, setup.figures / "levels.png", data.caveat))
 
 # %% [markdown]
@@ -242,7 +252,6 @@ if levels:
 
 # %%
 chosen = embedding.subsample(len(rows), cluster_points, seed)
-number = clusters or len(data.genres)
 autoencoder = representations.named_autoencoder(spans, seed)
 print(autoencoder)
 can_train = autoencoder.model.name != "sparse_autoencoder"
@@ -254,20 +263,23 @@ if can_train:
     audio = representations.span_audio(spans, rows.iloc[chosen])
     network = clustering.pooled_network(autoencoder, audio, reconstruct=True)
     deep = clustering.dec_and_idec(network, audio, number, max_updates=updates, seed=seed)
-    print(f"{len(audio)} segments, {number} clusters", *(f"{name}: {result}" for name, result in deep.items()), sep="\n")
+    print(f"The middle {audio.shape[1] / spans.study.cache.sample_rate:.1f} s of {len(audio)} segments, {number} clusters", *(f"{name}: {result}" for name, result in deep.items()), sep="\n")
 
 # %%
-start = deep["dec"].stages[0] if deep else prepared[main][chosen, :10]
+extra = {name: tables.get(name) or representations.represent(name, spans, seed) for name in ("latent", "linear", "log_mel")}
+points_of = {name: embedding.prepare(table.of(shown_tracks)[kept])[chosen, :10] for name, table in (tables | extra).items()}
+points_of["pca"] = points_of.pop("linear")
+start = deep["dec"].stages[0] if deep else points_of["latent"]
+
+# %%
 found = {
     "kmeans": clustering.kmeans(start, number, seed=seed)[0],
     "gmm": clustering.gaussian_mixture(start, number, seed=seed),
     **{name: result.labels for name, result in deep.items()},
 }
-linear = tables.get("linear") or representations.represent("linear", spans, seed)
-controls = {"pca": embedding.prepare(linear.of(shown_tracks)[kept])} | prepared
-for name, part in controls.items():
-    if name != "linear" and untaught(name).all():
-        found[f"{name}_kmeans"] = clustering.kmeans(part[chosen, :10], number, seed=seed)[0]
+for name, part in points_of.items():
+    if untaught(name).all():
+        found[f"{name}_kmeans"] = clustering.kmeans(part, number, seed=seed)[0]
 
 # %%
 agreement = {name: clustering.scores(clustered, cluster_labels) for name, clustered in found.items()}
@@ -277,8 +289,9 @@ print(f"{data.name}: {number} clusters of {len(chosen)} segments against {len(da
 listing.style.format(precision=3)
 
 # %% [markdown]
-# `kmeans`, `gmm`, `dec` and `idec` are of one network's ten-dimensional embedding; the others are k-means on the first ten
-# components of a representation above. `pca_kmeans` is the linear autoencoder's; `classifier_kmeans` was taught genres.
+# `kmeans`, `gmm`, `dec` and `idec` are of one network's ten-dimensional embedding (without deep clustering, of `latent`);
+# the others are k-means on the first ten components of a representation above. `pca_kmeans` is the linear autoencoder's;
+# `classifier_kmeans` was taught genres.
 #
 # DEC before, during and after: its embedding on the two axes that vary most over all three, coloured by genre, so what one
 # sees is whether clusters become genres.
@@ -290,7 +303,7 @@ if deep:
     together = embedding.plane(np.concatenate([stages[moment] for moment in moments]))
     parts = np.split(together, len(moments))
     panels = {f"after {moment} updates" if moment else "before": (part, cluster_labels) for moment, part in zip(moments, parts)}
-    title = f"{data.name}: DEC of {about}, {len(chosen)} segments, seed {seed}"
+    title = f"{data.name}: DEC of {named}, {len(chosen)} segments, seed {seed}"
     figure = map_plots.maps(panels, data.genres, title, columns=3, shared=True)
     display(plots.save(figure, setup.figures / "dec.png", data.caveat))
 
@@ -316,7 +329,7 @@ plots.save(figure, setup.figures / "clusters.png", data.caveat)
 # little, the latent is as good as linear, and the way through it is a cross-fade.
 
 # %%
-ends = [int(np.flatnonzero(labels == genre)[0]) for genre in (labels.min(), labels.max())]
+ends = [int(labels.argmin()), int(labels.argmax())] if len(np.unique(labels)) > 1 else [0, len(rows) - 1]
 rate = spans.study.cache.sample_rate
 heard = representations.span_audio(spans, rows.iloc[ends])
 stops, mixed = None, None
@@ -330,7 +343,7 @@ if can_train:
 called = [f"{data.tracks.genre[track_id]}: {data.tracks.title[track_id]}" for track_id in rows["track_id"].iloc[ends]]
 shares = [called[0], "one quarter of the way", "halfway", "three quarters", called[1] + " ", "from one to the other in time"]
 if stops is not None:
-    figure = plots.spectrograms(dict(zip(shares, stops)), rate, f"{data.name}: a walk through {about}")
+    figure = plots.spectrograms(dict(zip(shares, stops)), rate, f"{data.name}: a walk through {named}")
     display(plots.save(figure, setup.figures / "walk.png", data.caveat))
 
 # %%
@@ -341,7 +354,8 @@ for number_of_stop, (share, stop) in enumerate(zip(shares, stops if stops is not
 # ## Click your way through
 #
 # Every point is a segment: hover for its name, click to hear it, click genres in the legend to hide them, choose another
-# map above. The page holds everything, `map.html` in the output folder too: it needs no network.
+# map above. Where all sounds would need more than 10 MB, segments share that of their track's first one, and some have
+# none. The page holds everything, `map.html` in the output folder too: it needs no network.
 
 # %%
 sounds = interactive.sounds(spans, rows)
@@ -351,7 +365,7 @@ captions = [
     for row in rows.itertuples()
 ]
 clickable = {titles[method]: interactive.spread(*maps[main, method][:2]) for method in asked}
-title = f"{data.name}: pooled latent of {about}, {where}"
+title = f"{data.name}: {about}, {where}"
 page = interactive.page(clickable, labels, data.genres, captions, sounds, title, data.caveat)
 print(notebook.write_text(setup, "map.html", page))
 interactive.frame(page)
@@ -378,13 +392,20 @@ print(notebook.write_metrics(setup, metrics))
 
 # %%
 best = max(scored, key=lambda method: scored[method]["knn_accuracy"] or 0)
-percent = {name: "no answer" if part["knn_accuracy"] is None else f"{part['knn_accuracy']:.0%}" for name, part in unmapped.items()}
+
+
+def tell(scores):
+    """Returns an accuracy in words."""
+    return "no answer" if scores["knn_accuracy"] is None else f"{scores['knn_accuracy']:.0%}"
+
+
+percent = {name: tell(part) for name, part in unmapped.items()}
 single = explained["share"][columns.columns].dropna().sort_values(ascending=False)
 print(
     f"{data.name}, {where}, {about}:\n"
-    f"Five neighbours by other artists tell the genre of {percent[main]} of {unmapped[main]['n_points']} segments before any map, "
-    f"and of at most\n{scored[best]['knn_accuracy'] or 0:.0%} on one ({best}, picked on these points); by chance {by_chance or 0:.0%}.\n"
+    f"Five neighbours by other artists tell the genre of {percent[main]} of {unmapped[main]['n_points']} segments before any "
+    f"map,\nand of at most {tell(scored[best])} on one ({best}, picked on these points); by chance {chance}.\n"
     f"Without any map, by representation: {', '.join(f'{name} {share}' for name, share in percent.items())}.\n"
-    f"The latent's variance, column by column: {', '.join(f'{name} {share:.0%}' for name, share in single.items())}.\n"
+    f"The variance of the {about}, column by column:\n {', '.join(f'{name} {share:.0%}' for name, share in single.items())}.\n"
     f"Clusters and genres, NMI: {', '.join(f'{name} {value:.2f}' for name, value in listing['nmi'].items())}.\n{data.caveat}"
 )

@@ -44,6 +44,23 @@ def test_pca_and_the_kernel_behave_as_they_should():
     assert np.abs(linear).max() <= 2
 
 
+def test_sparse_pca_is_sparse(monkeypatch):
+    from sklearn import decomposition
+
+    fitted = []
+
+    class Spy(decomposition.SparsePCA):
+        def fit(self, *args):
+            fitted.append(self)
+            return super().fit(*args)
+
+    monkeypatch.setattr(decomposition, "SparsePCA", Spy)
+    for n in (200, 800):
+        mixed = np.random.default_rng(0).normal(size=(n, 5)) @ np.random.default_rng(1).normal(size=(5, 60))
+        embedding.embed("sparse_pca", mixed + np.random.default_rng(2).normal(size=(n, 60)))
+        assert 0.02 < (fitted[-1].components_ != 0).mean() < 0.75
+
+
 def test_supervised_maps_are_fitted_on_training_alone():
     values, labels, _ = corpus()
     rng = np.random.default_rng(0)
@@ -54,8 +71,10 @@ def test_supervised_maps_are_fitted_on_training_alone():
     own = np.arange(len(dealt))
     assert (embedding.nearest_genres(seen, dealt, own) == dealt).mean() > (embedding.nearest_genres(unseen, dealt, own) == dealt).mean() + 0.1
     for method in ("lda", "umap_supervised"):
-        with pytest.raises(ValueError, match=f"{method} is supervised"):
+        with pytest.raises(ValueError, match=f"{method} is supervised.*Received: 0 points of 0 genres"):
             embedding.embed(method, values)
+        with pytest.raises(ValueError, match="Received: 4 points of 4 genres"):
+            embedding.embed(method, values, training=values[:4], training_labels=np.arange(4))
     two = embedding.embed("lda", values[:60], training=values[:60], training_labels=labels[:60])
     assert two.points.shape == (60, 2)  # of two genres there is one discriminant
 
@@ -119,6 +138,8 @@ def test_wrong_names_and_values():
         embedding.embed("pca", values[:3])
     with pytest.raises(ValueError, match="Received: 2 points that are not"):
         embedding.embed("pca", np.where(np.arange(len(values))[:, None] < 2, np.nan, values))
+    with pytest.raises(ValueError, match="All points are the same.*Received: 20 points"):
+        embedding.embed("tsne", np.ones((20, 5)))
     with pytest.raises(ValueError, match="At least one"):
         embedding.subsample(5, 0, 0)
 

@@ -82,6 +82,21 @@ def test_maps_of_many_genres_and_shared_axes():
     plt.close(figure)
 
 
+@pytest.mark.parametrize("n_clusters, n_genres", [(2, 4), (4, 4), (5, 3)])
+def test_matched_clusters_stand_on_the_diagonal(n_clusters, n_genres):
+    labels = np.repeat(np.arange(n_genres), 10)
+    clusters = 2 * ((labels + 2) % n_clusters)  # numbers with gaps, as where a cluster became empty
+    if n_clusters > n_genres:
+        clusters[::10] = 2 * n_clusters
+    figure = map_plots.clusters_and_genres(clusters, labels, list("abcd"), "t")
+    counts = np.array([int(text.get_text()) for text in figure.axes[0].texts]).reshape(len(set(labels)), len(set(clusters)))
+    diagonal = np.diag(counts)
+    assert (diagonal >= 9).sum() == min(len(set(clusters)), n_genres)
+    first = figure.axes[0].get_yticklabels()[0].get_text(), int(figure.axes[0].get_xticklabels()[0].get_text()) - 1
+    assert ((labels == "abcd".index(first[0])) & (clusters == first[1])).sum() == counts[0, 0]
+    plt.close(figure)
+
+
 def test_the_other_figures_have_titles_and_units(tmp_path):
     rng = np.random.default_rng(0)
     columns = pd.DataFrame({"loudness": rng.normal(size=40), "tempo": rng.normal(size=40), "genre": ["a", "b"] * 20, "album": [""] * 40})

@@ -9,7 +9,8 @@ from fmalib import embedding, representations
 
 NAME = "04_latent_space.ipynb"
 KEYS = {"knn_accuracy", "trustworthiness", "silhouette", "seconds"}
-CLUSTERINGS = {"kmeans", "gmm", "dec", "idec", "pca_kmeans"}
+CLUSTERINGS = {"kmeans", "gmm", "dec", "idec", "pca_kmeans", "log_mel_kmeans"}
+DEFAULT = ["latent", "untrained", "time", "denoising", "variational", "linear", "classifier", "log_mel", "mfcc"]
 COLUMNS = {"loudness", "tempo", "spectral_centroid", "artist", "album", "genre"}
 
 
@@ -49,6 +50,7 @@ def test_metrics_of_the_small_run(executed):
         (["-p", "methods", "pca,isomap"], "Received: 'isomap'"),
         (["-p", "features", "latent,pixels"], "Received: 'pixels'"),
         (["-p", "points", "training"], "Received: points='training'"),
+        (["-p", "clusters", "9", "-p", "cluster_points", "8"], "Received: cluster_points=8"),
     ],
 )
 def test_wrong_parameters_fail_with_one_clear_error(tmp_path, options, message):
@@ -77,12 +79,12 @@ def test_everything_by_name_and_twice_the_same(tmp_path):
 @pytest.mark.slow
 def test_words_and_a_single_map(tmp_path):
     status, log, text = papermill(
-        NAME, tmp_path, *SMALL, "-p", "encoder", "sparse", "-p", "methods", "umap", "-p", "features", "log_mel", "-p", "max_points",
-        "30", "-p", "clusters", "3",
+        NAME, tmp_path, *SMALL, "-p", "encoder", "sparse", "-p", "methods", "umap", "-p", "features", "log_mel", "-p",
+        "max_points", "60", "-p", "clusters", "3",
     )
     assert status == 0, log[-3000:]
     metrics = json.loads((tmp_path / "metrics.json").read_text())
-    assert "no DEC, no IDEC, no walk" in text and metrics["n_segments"] == 30 and "dec" not in metrics["clustering"]
+    assert "no DEC, no IDEC, no walk" in text and metrics["n_segments"] == 60 and "dec" not in metrics["clustering"]
 
 
 @pytest.mark.slow
@@ -92,4 +94,4 @@ def test_real_music_by_every_method(real_music, tmp_path):
     )
     assert status == 0, log[-3000:]
     assert "artists carry no accuracy claim" in text
-    check_metrics(tmp_path, embedding.METHODS, ["latent", "time", "denoising", "variational", "linear", "classifier", "log_mel", "mfcc"])
+    check_metrics(tmp_path, embedding.METHODS, DEFAULT)

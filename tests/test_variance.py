@@ -50,6 +50,27 @@ def test_what_a_number_already_says_is_not_beyond_it():
     assert found.loc["genre", "share"] > 0.4 and abs(found.loc["genre beyond numbers", "share"]) < 0.02
 
 
+def test_what_says_nothing_is_not_beyond_shuffles():
+    rng = np.random.default_rng(1)
+    above = 0
+    for _ in range(40):
+        columns = pd.DataFrame(rng.normal(size=(60, 3)), columns=list("abc")).assign(word=[f"w{n}" for n in rng.integers(0, 25, 60)])
+        row = variance.explained(rng.normal(size=(60, 4)), columns).loc["word beyond numbers"]
+        above += row["share"] > row["shuffled"]
+    assert above <= 7  # 2 expected; 13 where the shuffled residuals are not freed of the numbers
+
+
+def test_unknown_artists_are_no_artists():
+    tracks = pd.DataFrame({
+        "artist": ["unknown artist of x.mp3", "A", "B", "A"], "album": ["", "Best", "Best", None], "genre": list("ggrr"),
+    })
+    columns = variance.columns_of(tracks, pd.DataFrame({"loudness": [1.0, 2, 3, 4]}))
+    assert list(columns["artist"]) == ["", "A", "B", "A"] and list(columns["album"]) == ["", "A: Best", "B: Best", ""]
+    rows = pd.DataFrame({"track_id": [0, 0, 1, 1, 2, 2], "label": 0, "artist": ["unknown artist of x"] * 2 + ["A"] * 2 + ["B"] * 2})
+    shares = variance.nested(np.array([[100.0], [-100], [1], [1], [2], [2]]), rows, ["g"])["share"]
+    assert shares["artist"] == pytest.approx(1)
+
+
 def test_missing_columns_are_left_out_and_hopeless_ones_are_nan():
     values, columns = table()
     columns["album"] = [""] * (N - 40) + [f"b{n // 20}" for n in range(40)]
