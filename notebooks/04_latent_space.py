@@ -135,7 +135,8 @@ about = f"pooled latent of {named}" if main == "latent" else main
 # ## Ten maps of one latent
 #
 # LDA and the supervised UMAP are fitted on training segments with their genres, and only place the test segments. All
-# others never see a genre. Kernels take their width from the data.
+# others never see a genre. Kernels take their width from the data; a kernel grows with the square of the points, so kernel
+# PCA is fitted on at most 2,000 of them and places the others.
 
 # %%
 learned = embedding.subsample(len(spans.rows("training")), max_points, seed)
@@ -152,7 +153,7 @@ def draw(name, method):
     mine = untaught(name) & (is_test | (not embedding.METHODS[method].supervised))
     drawn = embedding.embed(method, values[name][mine], training=training[name][learned], training_labels=taught, seed=seed)
     scored = embedding.scores(drawn.points, embedding.prepare(values[name][mine]), labels[mine], artists[mine], seed=seed)
-    return drawn, mine, {**scored, "seconds": drawn.seconds}
+    return drawn, mine, {**scored, "seconds": drawn.seconds, "n_fitted": drawn.n_fitted}
 
 
 for name, method in progress.bar([(name, method) for name in looked_at for method in asked], desc="Maps", unit="map"):
@@ -182,10 +183,10 @@ by_chance = embedding.chance(prepared[main], labels, artists, seed=seed)
 # %%
 rest = {f"no map ({prepared[main].shape[1]} components)": unmapped[main], "chance": {"knn_accuracy": by_chance}}
 listing = pd.DataFrame({**scored, **rest}).T
-listing = listing[["knn_accuracy", "knn_accuracy_ci95", "n_points", "trustworthiness", "silhouette", "seconds"]]
+listing = listing[["knn_accuracy", "knn_accuracy_ci95", "n_points", "trustworthiness", "silhouette", "seconds", "n_fitted"]]
 listing["knn_accuracy_ci95"] = [notebook.interval(ci) for ci in listing["knn_accuracy_ci95"]]
 print(f"{data.name}: {about}, {where}. Intervals: 95 %, by bootstrap over artists. {data.caveat}")
-listing.style.format({"n_points": "{:.0f}"}, na_rep="", precision=3).set_properties(**{"white-space": "nowrap"})
+listing.style.format({"n_points": "{:.0f}", "n_fitted": "{:.0f}"}, na_rep="", precision=3).set_properties(**{"white-space": "nowrap"})
 
 # %% [markdown]
 # ## Every representation, every map
