@@ -264,7 +264,9 @@ if can_train:
     audio = representations.span_audio(spans, rows.iloc[chosen])
     network = clustering.pooled_network(autoencoder, audio, reconstruct=True)
     deep = clustering.dec_and_idec(network, audio, number, max_updates=updates, seed=seed)
-    print(f"The middle {audio.shape[1] / spans.study.cache.sample_rate:.1f} s of {len(audio)} segments, {number} clusters", *(f"{name}: {result}" for name, result in deep.items()), sep="\n")
+    heard = audio.shape[1] / spans.study.cache.sample_rate
+    print(f"The middle {heard:.1f} s of {len(audio)} segments, {number} clusters")
+    print(*(f"{name}: {result}" for name, result in deep.items()), sep="\n")
 
 # %%
 extra = {name: tables.get(name) or representations.represent(name, spans, seed) for name in ("latent", "linear", "log_mel")}
@@ -337,12 +339,12 @@ stops, mixed = None, None
 if can_train:
     stops = autoencoders.walk(autoencoder, *heard)
     halfway = (stops[0] + stops[4]) / 2
-    mixed = float(10 * np.log10(np.sum((stops[2] - halfway) ** 2) / np.sum(halfway**2)))
+    mixed = float(10 * np.log10((np.sum((stops[2] - halfway) ** 2) + 1e-12) / (np.sum(halfway**2) + 1e-12)))
     print(f"Halfway, the decoded latent differs from a cross-fade of the decoded ends by {mixed:.1f} dB of its power.")
 
 # %%
 called = [f"{data.tracks.genre[track_id]}: {data.tracks.title[track_id]}" for track_id in rows["track_id"].iloc[ends]]
-shares = [called[0], "one quarter of the way", "halfway", "three quarters", called[1] + " ", "from one to the other in time"]
+shares = [f"from {called[0]}", "a quarter of the way", "halfway", "three quarters", f"to {called[1]}", "from one to the other in time"]
 if stops is not None:
     figure = plots.spectrograms(dict(zip(shares, stops)), rate, f"{data.name}: a walk through {named}")
     display(plots.save(figure, setup.figures / "walk.png", data.caveat))
