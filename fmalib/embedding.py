@@ -12,7 +12,7 @@ from fmalib import evaluation
 COMPONENTS = 50  # principal components that the other methods start from
 FEWEST = 6  # points of a map
 QUADRATIC_POINTS = 2000  # on which kernel PCA is fitted: its kernel has as many rows and columns; others are placed
-SPARSITY = 0.3  # of sparse PCA's penalty, by the square root of the number of points
+SPARSITY = (0.3, 0.1, 0.03, 0.0)  # penalty of sparse PCA by the root of the number of points: the first that leaves both axes
 JUDGED_POINTS = 2000  # on which trustworthiness and silhouette are measured: both compare all pairs
 NEIGHBOURS = 5
 DEALS = 20  # of labels over artists, for the accuracy by chance
@@ -131,7 +131,9 @@ def embed(method, values, *, training=None, training_labels=None, seed=0, most=Q
     check([method])
     values = _check(values)
     supervised = METHODS[method].supervised
-    n_taught, n_genres = (0, 0) if training is None or training_labels is None else (len(training), len(np.unique(training_labels)))
+    n_taught = n_genres = 0
+    if training is not None and training_labels is not None:
+        n_taught, n_genres = len(training), len(np.unique(training_labels))
     if supervised and (n_genres < 2 or n_taught <= n_genres):
         raise ValueError(
             f"{method} is supervised: it needs training points of two genres or more, and more points than genres. "
@@ -163,8 +165,12 @@ def _reduce(method, values, fitted, labels, seed):
         from sklearn.decomposition import SparsePCA
 
         # The penalty stands beside a sum over points: with scikit-learn's 1, nine of ten features would keep their weight.
-        penalty = SPARSITY * np.sqrt(len(fitted))
-        return SparsePCA(2, alpha=penalty, method="cd", max_iter=200, random_state=seed).fit(fitted).transform(values)
+        for share in SPARSITY:
+            alpha = share * np.sqrt(len(fitted))
+            sparse = SparsePCA(2, alpha=alpha, method="cd", max_iter=200, random_state=seed).fit(fitted)
+            if sparse.components_.any(axis=1).all():
+                break
+        return sparse.transform(values)
     if method == "lda":
         return _discriminants(values, fitted, labels)
     if method == "tsne":
@@ -235,7 +241,7 @@ def _check(values):
     if not np.isfinite(values).all():
         raise ValueError(f"Values must be finite. Received: {(~np.isfinite(values)).any(axis=1).sum()} points that are not")
     if not np.ptp(values, axis=0).any():
-        raise ValueError(f"All points are the same, so there is nothing to map: is the audio silent? Received: {len(values)} points")
+        raise ValueError(f"All points are the same, so there is nothing to map: is it silence? Received: {len(values)} points")
     return values
 
 

@@ -59,6 +59,9 @@ def test_sparse_pca_is_sparse(monkeypatch):
         mixed = np.random.default_rng(0).normal(size=(n, 5)) @ np.random.default_rng(1).normal(size=(5, 60))
         embedding.embed("sparse_pca", mixed + np.random.default_rng(2).normal(size=(n, 60)))
         assert 0.02 < (fitted[-1].components_ != 0).mean() < 0.75
+    # Of noise, a strong penalty leaves nothing; a map has two axes all the same.
+    noise = embedding.embed("sparse_pca", np.random.default_rng(3).normal(size=(400, 20))).points
+    assert (noise.std(axis=0) > 1e-3).all()
 
 
 def test_supervised_maps_are_fitted_on_training_alone():
