@@ -86,17 +86,16 @@ def subsample(n_points, most, seed):
     return np.sort(np.random.default_rng(seed).choice(n_points, most, replace=False))
 
 
-def prepare(values, fitted=None):
+def prepare(values):
     """Returns what maps start from: standardised features, then their (at most 50) principal components.
 
     Args:
         values: float array of shape `(points, features)`.
-        fitted: other values, to fit both on; None means `values` themselves.
 
     Returns:
         float array of shape `(points, components)`; its mean squared norm is at most the number of features.
     """
-    return _components(*_standardise(values, fitted))[0]
+    return _components(*_standardise(values, None))[0]
 
 
 def plane(values):

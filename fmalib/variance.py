@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from fmalib import embedding
 from fmalib.tracks import UNKNOWN_ARTIST
 
 PERMUTATIONS = 200
@@ -46,9 +47,8 @@ def explained(values, table, *, seed=0, most=MOST):
     values = np.asarray(values, np.float64)
     if len(values) != len(table):
         raise ValueError(f"One row of values per row of the table is needed. Received: {len(values)} and {len(table)}")
-    if len(table) > most:
-        kept = np.sort(np.random.default_rng(seed).choice(len(table), most, replace=False))
-        values, table = values[kept], table.iloc[kept]
+    kept = embedding.subsample(len(table), most, seed)
+    values, table = values[kept], table.iloc[kept]
     numeric = [name for name in table if pd.api.types.is_numeric_dtype(table[name])]
     rng = np.random.default_rng(seed)
     rows = {}

@@ -62,6 +62,8 @@ import seaborn as sns
 
 setup = notebook.start(get_ipython())
 sns.set_theme(style="ticks", palette="colorblind")
+
+# %%
 notebook.at_least(
     1, segments=segments, epochs=epochs, epochs_classifier=epochs_classifier, min_segments=min_segments,
     max_points=max_points, cluster_points=cluster_points, updates=updates,
@@ -106,13 +108,15 @@ rows = rows.iloc[kept].reset_index(drop=True)
 labels, artists = rows["label"].to_numpy(), rows["artist"].to_numpy()
 is_test = rows["track_id"].isin(spans.of("test").index).to_numpy()
 n_tracks, n_artists = rows["track_id"].nunique(), rows["artist"].nunique()
+where = f"{len(rows)} segments of {n_tracks} tracks by {n_artists} artists ({points}), seed {seed}"
+print(f"Maps of {where}")
+
+# %%
 number = clusters or len(data.genres)
 needed = {"test segments": (is_test.sum(), embedding.FEWEST), "segments to cluster": (min(len(rows), cluster_points), number)}
 for what, (count, least) in needed.items():
     if count < least:
         raise ValueError(f"Maps and clusters need {least} {what} or more: raise segments or max_points. Received: {count}")
-where = f"{len(rows)} segments of {n_tracks} tracks by {n_artists} artists ({points}), seed {seed}"
-print(f"Maps of {where}")
 
 # %% [markdown]
 # ## Representations
@@ -127,6 +131,7 @@ for name in looked_at:
     tables[name] = representations.represent(name, spans, seed)
     print(f"{name:12s} {tables[name].values.shape[2]:4d} features: {representations.REPRESENTATIONS[name]}")
 values = {name: table.of(shown_tracks)[kept] for name, table in tables.items()}
+prepared = {name: embedding.prepare(part) for name, part in values.items()}
 training = {name: table.of(spans.of("training")) for name, table in tables.items()}
 main, named = looked_at[0], f"{domain} {encoder} {latent}"
 about = f"pooled latent of {named}" if main == "latent" else main
@@ -152,7 +157,7 @@ def draw(name, method):
     """Returns the map of a representation by a method, which points it holds, and its scores."""
     mine = untaught(name) & (is_test | (not embedding.METHODS[method].supervised))
     drawn = embedding.embed(method, values[name][mine], training=training[name][learned], training_labels=taught, seed=seed)
-    scored = embedding.scores(drawn.points, embedding.prepare(values[name][mine]), labels[mine], artists[mine], seed=seed)
+    scored = embedding.scores(drawn.points, prepared[name][mine], labels[mine], artists[mine], seed=seed)
     return drawn, mine, {**scored, "seconds": drawn.seconds, "n_fitted": drawn.n_fitted}
 
 
@@ -174,7 +179,7 @@ plots.save(figure, setup.figures / "maps.png", data.caveat)
 
 # %%
 scored = {method: maps[main, method][2] for method in asked}
-prepared, unmapped = {name: embedding.prepare(part) for name, part in values.items()}, {}
+unmapped = {}
 for name, part in prepared.items():
     mine = untaught(name)
     unmapped[name] = embedding.scores(part[mine], part[mine], labels[mine], artists[mine], seed=seed)
