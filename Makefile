@@ -1,15 +1,17 @@
 # make setup     makes .venv and installs fmalib there
 # make test      runs the tests
+# make lint      checks rules and format by ruff, and that notebooks match their scripts
+# make format    applies what `make lint` asks for
 # make bench-train   times training beside PyTorch, which it installs in .venv
 # make report    executes the notebooks on the synthetic data set: outputs/*/*.html
 PYTHON ?= python3
 BIN := .venv/bin
-NOTEBOOKS := 01_data 02_autoencoder 03_classifier 04_latent_space 05_compression
+NOTEBOOKS := 01_data 02_autoencoder 03_classifier 04_latent_space 05_compression 06_clusters
 # The exact set that CI tested with this Python, where there is one; else the ranges of requirements.txt.
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 CONSTRAINTS := $(wildcard .ci/constraints-$(VERSION).txt)
 
-.PHONY: setup test test-slow bench-train report notebooks clean
+.PHONY: setup test test-slow lint format bench-train report notebooks clean
 .DELETE_ON_ERROR:
 
 setup: .venv/installed
@@ -27,6 +29,16 @@ test: setup
 test-slow: setup
 	$(BIN)/python -m pytest -m slow
 
+lint: setup
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/python notebooks/pair.py --check
+
+format: setup
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+	$(BIN)/python notebooks/pair.py
+
 # PyTorch is the opponent and nothing else here needs it.
 bench-train: setup
 	@$(BIN)/python -c 'import torch' 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check torch
@@ -35,8 +47,9 @@ bench-train: setup
 report: setup $(addprefix report-,$(NOTEBOOKS))
 
 # The whole ladder of latent sizes, all losses and all representations would keep the report from ending within 20 minutes.
-# With ten epochs, 04 finds the autoencoder that 02 has trained.
-report-04_latent_space: OPTIONS := -p epochs 10 -p features latent,untrained,linear,classifier,log_mel -p updates 6
+# With ten epochs, 04 and 06 find the autoencoder that 02 has trained.
+report-04_latent_space: OPTIONS := -p epochs 10 -p features latent,untrained,linear,classifier,log_mel
+report-06_clusters: OPTIONS := -p epochs 10 -p features latent,untrained,linear,log_mel -p updates 6
 report-05_compression: OPTIONS := -p latents 256,64 -p losses mse,l1,mse_tv,log_stft_l1
 
 report-%: setup

@@ -1,12 +1,27 @@
 """fmalib: an open laboratory for music autoencoders on the Free Music Archive (FMA).
 
-Data flows one way: datasets -> audio -> cache -> segments -> stft -> models -> training -> metrics ->
-compression -> evaluation -> systems -> plots -> predict.
+`ORDER` is the one statement of how data flows through the library: a module imports only from what stands before it. `README.md` beside this file is the plan of the house.
 """
 
 import os
 
 __version__ = "0.1.0"
+
+ORDER = {  # package, or module at the top: its modules
+    "paths": "",
+    "progress": "",
+    "bootstrap": "",
+    "data": "tracks fma genre_folder synth_recipes synth_instruments synth_render synth datasets audio audio_cache segments",
+    "signal": "stft mel mdct codewords",
+    "models": "layers losses original mdct_autoencoders sparse_mdct audeep classifiers architectures",
+    "training": "callbacks runs autoencoders",
+    "codec": "metrics classical coders",
+    "genres": "evaluation descriptors pooling probes comparison results systems predict",
+    "latent": "representations maps clustering deep_clustering variance",
+    "plots": "style audio autoencoders codec genres latent players interactive",
+    "notebook": "",
+    "__main__": "",
+}
 
 # All must be set before TensorFlow or Keras is first imported; a value that the user has set wins.
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")

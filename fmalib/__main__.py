@@ -1,4 +1,4 @@
-"""`python -m fmalib classify FILE`: the genre of a recording, by the classifier that notebook 03 trained."""
+"""`python -m fmalib classify FILE`: the genre of a recording, by the classifier of notebook 03."""
 
 import argparse
 import sys
@@ -14,17 +14,19 @@ def main(arguments=None):
     commands = parser.add_subparsers(dest="command", required=True)
     classify = commands.add_parser("classify", help="name the genre of audio files", description=classify_files.__doc__)
     classify.add_argument("files", nargs="+", metavar="FILE", help="wav, mp3, flac or ogg")
-    classify.add_argument("--model", default=MODEL, metavar="FOLDER", help="what notebook 03 wrote into (default: %(default)s)")
+    classify.add_argument(
+        "--model", default=MODEL, metavar="FOLDER", help="output folder of notebook 03 (default: %(default)s)"
+    )
     classify.add_argument("--over-time", action="store_true", help="also print the likeliest genre of each segment")
     options = parser.parse_args(arguments)
     return classify_files(options.files, options.model, options.over_time)
 
 
 def classify_files(files, folder, over_time=False):
-    """Prints the mean genre probabilities of each file; files that cannot be read are named, and the others go on."""
+    """Prints the mean genre probabilities of each file; an unreadable file is named, and the others go on."""
     with paths.quiet_stderr():
-        from fmalib import predict  # imports TensorFlow
-    from fmalib.audio import AudioError
+        from fmalib.genres import predict  # imports TensorFlow
+    from fmalib.data.audio import AudioError
 
     try:
         classifier = predict.load(folder)
@@ -34,7 +36,7 @@ def classify_files(files, folder, over_time=False):
     failed = 0
     for file in files:
         try:
-            signal = predict.listen(file, classifier.sample_rate, classifier.length)
+            signal = predict.read_recording(file, classifier.sample_rate, classifier.length)
         except (OSError, AudioError) as error:
             print(f"error: {error}", file=sys.stderr)
             failed += 1

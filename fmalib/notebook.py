@@ -1,10 +1,7 @@
-"""What the notebooks share: checked parameters, output folders, players, metrics."""
+"""What the notebooks share: checked parameters, output folders, figures, players, metrics."""
 
 import ast
-import base64
 import dataclasses
-import html
-import io
 import logging
 import math
 import os
@@ -17,56 +14,115 @@ import numpy as np
 from fmalib import paths
 
 with paths.quiet_stderr():
-    from fmalib import training  # imports TensorFlow
+    from fmalib.plots import players, style
+    from fmalib.training import runs  # imports TensorFlow
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass
 class Setup:
-    """Parameters as they came in, and where a notebook writes."""
+    """Parameters of a notebook, and where it writes.
+
+    Attributes:
+        params: dict from name to value.
+        lists: comma lists among the parameters, dict from name to list.
+        out_dir: with `figures/` and `audio/` in it.
+        note: printed below every figure; notebooks set it to `Dataset.caveat` once the data is loaded.
+    """
 
     params: dict
+    lists: dict
     out_dir: Path
-    figures: Path
-    audio: Path
+    note: str = ""
+
+    def show(self, figure, name):
+        """Saves a figure as `figures/<name>.png`, with the note below it, and displays it."""
+        from IPython.display import display
+
+        display(style.save(figure, self.out_dir / "figures" / f"{name}.png", self.note))
+
+    def play(self, grid, sample_rate, title, name):
+        """Displays sounds side by side, each with its spectrogram, and keeps them as `audio/<name>_<label>.wav`.
+
+        Args:
+            grid: dict from row label to dict from column label to float array `(samples,)` at full scale 1, or None where a
+                row has no such sound.
+            sample_rate: Hz.
+            title: above the grid.
+            name: of the files, with the labels behind it.
+        """
+        from IPython.display import display
+
+        display(players.grid(grid, sample_rate, title, self.out_dir / "audio" / name))
+
+    def write_metrics(self, metrics):
+        """Writes `metrics.json` into the output folder and returns its path; values that are not finite become null."""
+        path = self.out_dir / "metrics.json"
+        paths.write_json(path, _plain(metrics))
+        return path
+
+    def write_text(self, name, text):
+        """Writes a text file into the output folder and returns its path."""
+        path = self.out_dir / name
+        with paths.atomic(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+        return path
 
 
-def start(shell):
+def start(shell, *, least=None, choices=None, lists=None):
     """Checks the notebook's parameters, seeds everything, makes the output folders and prints what runs.
+
+    Values are read as what they mean, see `read_parameters`, and put back under their names in the notebook.
 
     Args:
         shell: `get_ipython()` of a notebook that has executed its `parameters` cell, with `out_dir` and `seed` in it.
+        least: dict from parameter to the smallest value it may have.
+        choices: dict from parameter to the values it may have.
+        lists: dict from parameter, a comma list, to what its parts may be: known names, `int` for positive integers, or a
+            function that raises ValueError for a list of names with a wrong one.
+
+    Returns:
+        The notebook's `Setup`.
 
     Raises:
-        ValueError: papermill was given a name the notebook does not have, or a value of another type.
+        ValueError: a name that the notebook does not have, or a value that a parameter cannot have.
     """
-    params = check_parameters(shell.user_ns)
-    training.set_seed(params["seed"])
+    params = read_parameters(shell.user_ns)
+    shell.user_ns.update(params)
+    for name, smallest in (least or {}).items():
+        if params[name] < smallest:
+            raise ValueError(f"{name} must be at least {smallest}. Received: {name}={params[name]}")
+    for name, known in (choices or {}).items():
+        if params[name] not in known:
+            raise ValueError(f"{name} must be one of {', '.join(known)}. Received: {name}={params[name]!r}")
+    parsed = {name: _parse_list(name, params[name], known) for name, known in (lists or {}).items()}
+    runs.set_seed(params["seed"])
     out_dir = paths.resolve(params["out_dir"])
     if out_dir.exists() and not out_dir.is_dir():
         raise ValueError(f"out_dir must be a folder. Received: out_dir={params['out_dir']!r}")
-    setup = Setup(params, out_dir, out_dir / "figures", out_dir / "audio")
-    setup.figures.mkdir(parents=True, exist_ok=True)
+    for folder in ("figures", "audio"):
+        (out_dir / folder).mkdir(parents=True, exist_ok=True)
     warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # names in scripts that matplotlib cannot draw
     warnings.filterwarnings("ignore", message="IProgress not found")  # libraries' widget bars; ours need none
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # else it warns that several models are traced one by one
-    versions = training.versions()
+    versions = runs.versions()
     shown = ("fmalib", "python", "tensorflow", "keras", "librosa", "numpy")
     print("; ".join(f"{name} {versions[name]}" for name in shown))
     print("Parameters: " + ", ".join(f"{name}={value!r}" for name, value in params.items()))
-    return setup
+    return Setup(params, parsed, out_dir)
 
 
-def check_parameters(namespace):
-    """Returns the notebook's parameters with their present values.
+def read_parameters(namespace):
+    """Returns the notebook's parameters with their present values, each of its default's type.
 
-    Papermill only warns of a name that the notebook does not have. Here it is an error: the cell that papermill injects
-    (it begins with "# Parameters") may assign only what the cell before it assigns, and values of the same type.
+    Papermill guesses types and only warns of unknown names: `-p latents 64` arrives as a number, `-p quick true` as text.
+    Here the cell that papermill injects (it begins with "# Parameters") may assign only what the cell before it assigns,
+    and its values are converted to the types of the defaults where that loses nothing.
 
     Args:
         namespace: variables of the running notebook, with IPython's `In`, the source of the cells run so far.
 
     Raises:
-        ValueError: an unknown name, with the known ones; or a value of another type.
+        ValueError: an unknown name, with the known ones; or a value that cannot be read.
     """
     cells = [cell.strip() for cell in namespace["In"] if cell.strip()]
     defaults, injected = {}, {}
@@ -81,49 +137,51 @@ def check_parameters(namespace):
     unknown = sorted(set(injected) - set(defaults))
     if unknown:
         raise ValueError(f"No such parameter; there are {', '.join(defaults)}. Received: {', '.join(unknown)}")
-    for name, value in injected.items():
-        default = defaults[name]
-        if not _same_type(default, value):
-            raise ValueError(
-                f"Parameter {name} must be of type {type(default).__name__}, like its default {default!r}. "
-                f"Received: {name}={value!r}"
-            )
-    return {name: namespace[name] for name in defaults}
+    return {name: _read(name, default, namespace[name]) for name, default in defaults.items()}
 
 
-def numbers(name, text):
-    """Returns the positive integers of a comma list.
+def _read(name, default, value):
+    """Returns a parameter's value as its default's type."""
+    kind, text = type(default), str(value).strip()
+    if type(value) is kind:
+        return value
+    if kind is str and isinstance(value, (int, float)):
+        return text
+    if kind is bool and text.lower() in ("true", "yes", "on", "1", "false", "no", "off", "0"):
+        return text.lower() in ("true", "yes", "on", "1")
+    if kind in (int, float) and type(value) is not bool:
+        try:
+            number = float(text)
+            if kind is float or number.is_integer():
+                return kind(number)
+        except (ValueError, OverflowError):
+            pass
+    raise ValueError(
+        f"Parameter {name} must be of type {kind.__name__}, like its default {default!r}; papermill hands text over "
+        f"unchanged by -r {name} VALUE. Received: {name}={value!r} of type {type(value).__name__}"
+    )
 
-    Args:
-        name: of the parameter, for the message.
-        text: such as `"256,64"`.
 
-    Raises:
-        ValueError: anything else, or nothing.
-    """
-    parts = words(text)
-    if not parts or not all(part.isdecimal() and int(part) > 0 for part in parts):
-        raise ValueError(f"{name} must be positive integers with commas between them, such as '256,64'. Received: {name}={text!r}")
-    return [int(part) for part in parts]
+def _parse_list(name, text, known):
+    """Returns the parts of a comma list, checked; `known` as in `start`."""
+    parts = comma_list(text)
+    if known is int:
+        if not parts or not all(part.isdecimal() and int(part) > 0 for part in parts):
+            message = "must be positive integers with commas between them, such as '256,64'"
+            raise ValueError(f"{name} {message}. Received: {name}={text!r}")
+        return [int(part) for part in parts]
+    if callable(known):
+        known(parts)
+        return parts
+    for part in parts:
+        if part not in known:
+            raise ValueError(f"{name} must be of {', '.join(known)}. Received: {part!r}")
+    return parts
 
 
-def words(text):
-    """Returns the words of a comma list, such as `"cnn, bbnn"`; none of an empty text."""
+def comma_list(text):
+    """Returns the parts of a comma list such as `"cnn, bbnn"`; none of an empty text."""
     return [part.strip() for part in text.split(",") if part.strip()]
-
-
-def at_least(least, **values):
-    """Raises ValueError, naming the parameter, unless every value is at least `least`."""
-    for name, value in values.items():
-        if value < least:
-            raise ValueError(f"{name} must be at least {least}. Received: {name}={value}")
-
-
-def one_of(known, **values):
-    """Raises ValueError, naming the parameter, unless every value is one of the known ones."""
-    for name, value in values.items():
-        if value not in known:
-            raise ValueError(f"{name} must be one of {', '.join(known)}. Received: {name}={value!r}")
 
 
 def interval(bounds):
@@ -135,7 +193,10 @@ def machine():
     """Returns what the times were measured on, in words: processor kind, number of cores, GPUs."""
     import tensorflow as tf
 
-    gpus = [tf.config.experimental.get_device_details(gpu).get("device_name", "GPU") for gpu in tf.config.list_physical_devices("GPU")]
+    gpus = [
+        tf.config.experimental.get_device_details(gpu).get("device_name", "GPU")
+        for gpu in tf.config.list_physical_devices("GPU")
+    ]
     return f"{os.cpu_count()} {platform.machine()} cores" + (f" and {', '.join(gpus)}" if gpus else ", no GPU")
 
 
@@ -153,49 +214,6 @@ def _assignments(source):
             except ValueError:  # papermill writes float("nan"); anything else is no parameter
                 continue
     return found
-
-
-def _same_type(default, value):
-    if default is None or type(default) is type(value):
-        return True
-    return isinstance(default, float) and type(value) is int
-
-
-def player(signal, sample_rate, label, path):
-    """Returns a player for a notebook, and keeps the sound as a wav file.
-
-    Args:
-        signal: float array of shape `(samples,)` at full scale 1.
-        sample_rate: Hz.
-        label: shown above, as plain text.
-        path: of the wav file.
-    """
-    import soundfile
-    from IPython.display import HTML
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    signal = np.clip(signal, -1, 1)
-    soundfile.write(path, signal, sample_rate, subtype="PCM_16")
-    # FLAC in the page: lossless, half the size of wav, and every current browser plays it.
-    packed = io.BytesIO()
-    soundfile.write(packed, signal, sample_rate, format="FLAC", subtype="PCM_16")
-    data = base64.b64encode(packed.getvalue()).decode()
-    return HTML(f'<div>{html.escape(label)}</div><audio controls preload="none" src="data:audio/flac;base64,{data}"></audio>')
-
-
-def write_metrics(setup, metrics):
-    """Writes `metrics.json` into the notebook's output folder and returns its path; values that are not finite become null."""
-    path = setup.out_dir / "metrics.json"
-    paths.write_json(path, _plain(metrics))
-    return path
-
-
-def write_text(setup, name, text):
-    """Writes a text file into the notebook's output folder and returns its path."""
-    path = setup.out_dir / name
-    with paths.atomic(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-    return path
 
 
 def _plain(value):

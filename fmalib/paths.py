@@ -1,10 +1,13 @@
-"""Where files go: the project root, the cache directory, and writing without half-written files."""
+"""Where files go: the project root, the cache directory; writing without half-written files; tables computed once."""
 
 import contextlib
 import json
 import os
 import sys
+import time
 from pathlib import Path
+
+import numpy as np
 
 
 def project_root():
@@ -58,6 +61,22 @@ def write_json(path, value):
     """Writes `value` as indented JSON, atomically; NaN and infinity are refused, since JSON has none."""
     with atomic(path) as temporary:
         temporary.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def computed_once(file, compute):
+    """Returns the arrays of a `.npz` file, a dict; where there is none, calls `compute()` for them and writes it first.
+
+    Args:
+        file: its name must tell the content from any other.
+        compute: function that returns a dict of arrays. `seconds`, the time it took, is kept beside them.
+    """
+    if not file.exists():
+        started = time.perf_counter()
+        arrays = compute()
+        with atomic(file) as temporary:
+            np.savez(temporary, **arrays, seconds=time.perf_counter() - started)
+    with np.load(file, allow_pickle=False) as kept:
+        return dict(kept)
 
 
 @contextlib.contextmanager

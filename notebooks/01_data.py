@@ -13,13 +13,14 @@
 # %% [markdown]
 # # What is in the data set?
 #
-# Before any network is trained: which tracks there are, how they are split, what was left out and why, and what the
-# music looks and sounds like.
+# A result is only as good as its data. This notebook counts tracks and artists, checks their splits, and names the tracks that
+# were left out. It then shows and plays tracks of each genre.
 #
 # - **You will** load a data set, check its splits, decode it once into a cache, and look at and listen to every genre.
-# - **It needs** nothing: the default is synthetic music that the code makes itself. The Free Music Archive or a folder of
-#   your own (one subfolder per genre) is one parameter away.
-# - **It takes** about a minute on two cores; decoding fma_small (8,000 clips) is estimated at ten.
+# - **It needs** nothing: by default the code synthesises its own music. For the
+#   [Free Music Archive](https://arxiv.org/abs/1612.01840) (FMA) or your own music, change the parameters below (Colab), or add
+#   `-p dataset fma_small -p data_dir FOLDER` (papermill).
+# - **It takes** about a minute on two cores. Decoding fma_small (8,000 clips) is estimated at ten minutes.
 
 # %%
 import sys
@@ -31,105 +32,151 @@ if "google.colab" in sys.modules:
 dataset = "synth"  # synth, fma_small, fma_medium, fma_large, fma_full, or a folder with one subfolder per genre
 data_dir = ""  # folder that holds fma_metadata and fma_small; a folder of genres is looked up in it too
 out_dir = "outputs/01_data"  # where metrics.json, figures and audio go
-seed = 0  # decides which clips are shown
+seed = 0  # of the draw of the tracks that are shown
 quick = False  # ten tracks a genre, to see that everything runs
+# less often changed
 split = "official"  # official, or random70 as in the original study, which leaks artists
 tracks_per_genre = 0  # at most this many tracks a genre, three or more; 0 takes all, or makes 40 for synth
 sample_rate = 44100  # Hz
 
 # %%
 from fmalib import notebook  # comes first: it imports TensorFlow without its start-up messages
-from fmalib import audio, cache, datasets, plots, tracks
+from fmalib import plots
+from fmalib.data import audio, audio_cache, datasets, tracks
 
 import numpy as np
 import pandas as pd
 import seaborn as sns
 
-setup = notebook.start(get_ipython())
+setup = notebook.start(get_ipython(), least={"sample_rate": 1000}, choices={"split": ("official", "random70")})
 sns.set_theme(style="ticks", palette="colorblind")
 
 # %% [markdown]
 # ## The tracks
 #
-# Any source becomes one table: path, genre, artist, album, title, split and duration. The label is `genre`; `artist`
-# decides what may stand on which side of the split.
+# Every source becomes one table with one row per track: path, genre, artist, album, title, split and duration. The label to
+# predict is `genre`. The column `artist` decides which tracks must stay together in one split.
 
 # %%
 limit = tracks_per_genre or (10 if quick else None)
 data = datasets.load(dataset, data_dir or None, split=split, tracks_per_genre=limit)
+setup.note = data.caveat
+about_data = {"dataset": data.name, "fingerprint": data.fingerprint, "split": split, "genres": data.genres, "seed": seed}
 print(data)
 
 # %%
 data.tracks.sample(min(8, len(data.tracks)), random_state=seed).sort_index()
 
 # %% [markdown]
-# ## What was left out
+# The rows are a random draw. They show the form of the table, not how often a genre or an artist occurs.
 #
-# Known bad clips by name, files that are missing, genres that are unknown; below, after decoding, files that turned out
-# to be corrupt.
+# *Try this*: change `seed` and run the cell above again to read other rows.
+#
+# ## Tracks left out
+#
+# Before decoding, a track is left out if its clip is known to be broken, its file is missing, or its genre is unknown.
+# Decoding, below, may add corrupt files.
 
 # %%
 data.excluded if len(data.excluded) else print("Nothing was left out.")
 
 # %% [markdown]
+# *Try this*: put an empty file `broken.mp3` into one genre of your own folder, and find it named under *Decoding, once*.
+#
 # ## The splits
 #
-# Training fits the models, validation chooses between them, test is opened once. No artist may stand on two sides of the
-# official split: a network that recognises a singer or a studio would otherwise score as if it recognised genres.
+# Training fits the models, validation chooses between them, and the test is used once, to report a result. In the official
+# split, all tracks of a known artist are in one split. Otherwise a network could recognise a singer or a studio and seem to
+# recognise a genre. The effect is documented for [GTZAN](https://arxiv.org/abs/1306.1461).
 
 # %%
-plots.save(plots.split_counts(data), setup.figures / "splits.png", data.caveat)
-
-# %%
-sides = data.tracks.groupby("split").agg(
-    tracks=("path", "size"), artists=("artist", "nunique"), genres=("genre", "nunique"), hours=("duration", "sum")
-)
-sides["hours"] = (sides["hours"] / 3600).round(2)
-sides.reindex([name for name in tracks.SPLITS if name in sides.index])
-
-# %%
-on_two_sides = int((data.tracks.groupby("artist")["split"].nunique() > 1).sum())
-print(f"Artists on more than one side: {on_two_sides} of {tracks.count_artists(data.tracks)}")
+setup.show(plots.audio.split_counts(data), "splits")
 
 # %% [markdown]
-# ## Decoding, once
-#
-# Every file is decoded to mono and resampled once; the cache of 16-bit samples is what all notebooks read from.
+# Bars of equal length mean balanced genres. Where one genre has far more tracks, a system that always names it scores well, so
+# notebook 03 reports that score as a control. The figure counts tracks; the number of test artists, in the table below, limits
+# the precision of a result.
 
 # %%
-decoded = cache.build(data, sample_rate)
+sizes = data.tracks.groupby("split").agg(
+    tracks=("path", "size"), artists=("artist", "nunique"), genres=("genre", "nunique"), hours=("duration", "sum")
+)
+sizes["hours"] = (sizes["hours"] / 3600).round(2)
+sizes.reindex([name for name in tracks.SPLITS if name in sizes.index])
+
+# %%
+shared_artists = int((data.tracks.groupby("artist")["split"].nunique() > 1).sum())
+about_splits = {"n_artists": tracks.count_artists(data.tracks), "n_artists_on_two_sides": shared_artists}
+print(f"Artists in more than one split: {shared_artists} of {about_splits['n_artists']}")
+
+# %% [markdown]
+# *Try this*: set `split = "random70"`, the random split of the original study, and count the artists in more than one split.
+#
+# ## Decoding, once
+#
+# Every file is decoded to mono and resampled to one rate, once. All notebooks then read the cache of 16-bit samples, which is
+# much faster than decoding MP3 in every epoch.
+
+# %%
+decoded = audio_cache.build(data, sample_rate)
+about_audio = {"n_tracks": len(decoded.tracks), "n_excluded": len(data.excluded), "n_undecodable": len(decoded.failed)}
 print(decoded)
 
 # %% [markdown]
+# *Try this*: set `sample_rate = 8000`, the rate of the study's frequency domain, and compare the sound further below.
+#
 # ## One track of each genre
 #
-# The first ten seconds of a track from the training split: the test split stays closed.
+# The first ten seconds of one training track of each genre. The test split is not looked at: what we learn from it by eye or
+# ear could influence later choices.
 
 # %%
 long_enough = decoded.tracks.index[decoded.tracks["samples"] >= sample_rate]
 training = data.tracks[data.tracks.index.isin(long_enough) & (data.tracks["split"] == "training")]
 shown = training.groupby("genre").sample(1, random_state=seed)
-sounds = {track_id: audio.to_float(samples) for track_id, samples in cache.read(decoded, shown.index)}
+sounds = {track_id: audio.to_float(samples) for track_id, samples in audio_cache.read(decoded, shown.index)}
 clips = {row.genre: sounds[row.Index][: 10 * sample_rate] for row in shown.itertuples()}
+shown[["genre", "artist", "title"]].style.hide(axis="index")
 
 # %%
-figure = plots.waveforms(clips, sample_rate, f"{data.name}: one track of each genre")
-plots.save(figure, setup.figures / "waveforms.png")
-
-# %%
-figure = plots.spectrograms(clips, sample_rate, f"{data.name}: one track of each genre")
-plots.save(figure, setup.figures / "spectrograms.png")
-
-# %%
-for row in shown.itertuples():
-    label = f"{row.genre}: {row.artist}, {row.title}"
-    file = setup.audio / f"{row.genre.replace(' ', '_').replace('/', '-')}.wav"
-    display(notebook.player(clips[row.genre], sample_rate, label, file))
+setup.show(plots.audio.waveforms(clips, sample_rate, f"{data.name}: one track of each genre"), "waveforms")
 
 # %% [markdown]
-# ## How loud, how long
+# The waveform shows level and attacks: single peaks are percussive, an even band is sustained or strongly compressed. It does
+# not show pitch. One track cannot stand for its genre.
 #
-# Where level or length differ between genres, a classifier may lean on them without hearing any music.
+# A [spectrogram](https://en.wikipedia.org/wiki/Spectrogram) does show pitch. The short-time Fourier transform (STFT) splits the
+# signal into short overlapping frames and measures the level of each frequency in each of them. The
+# [mel scale](https://en.wikipedia.org/wiki/Mel_scale) of the vertical axis spaces frequencies about as hearing does.
+
+# %%
+setup.show(plots.audio.spectrograms(clips, sample_rate, f"{data.name}: one track of each genre"), "spectrograms")
+
+# %% [markdown]
+# Horizontal lines are sustained tones with their harmonics, vertical lines are attacks, and a diffuse area is noise. A sharp
+# upper edge is often the low-pass filter of an MP3 encoder. Such an edge says how a file was made, not what is played, and a
+# network can learn it all the same.
+
+# %%
+others = training[~training["artist"].isin(shown["artist"])].sample(frac=1, random_state=seed).groupby("genre").head(1)
+second = {others["genre"][track_id]: audio.to_float(samples) for track_id, samples in audio_cache.read(decoded, others.index)}
+grid = {genre: {"one artist": clip, "another artist": second.get(genre)} for genre, clip in clips.items()}
+beginnings = {
+    genre: {column: None if sound is None else sound[: 5 * sample_rate] for column, sound in row.items()}
+    for genre, row in grid.items()
+}
+setup.play(beginnings, sample_rate, f"{data.name}: first 5 s of training tracks", "genre")
+
+# %% [markdown]
+# A genre is what its artists have in common, and two artists in a row can be further apart than two genres in a column. The
+# spectrograms above the players are linear in frequency and on one scale. The other tracks of a genre may sound different.
+#
+# *Try this*: listen without looking at the genre, and count how many you name correctly. Change `seed` for other tracks.
+#
+# ## Level and duration
+#
+# A classifier takes any cue that separates the labels. Where level or duration differs between genres, it can score without
+# using the music. Level is the mean power in [dBFS](https://en.wikipedia.org/wiki/DBFS), decibels relative to full scale.
 
 # %%
 table = decoded.tracks.join(data.tracks[["genre", "split"]])
@@ -137,22 +184,30 @@ table["level / dBFS"] = 10 * np.log10(table["total_squares"] / table["samples"])
 table["duration / s"] = table["samples"] / sample_rate
 table.groupby("genre")[["level / dBFS", "duration / s"]].agg(["mean", "std", "min", "max"]).round(1)
 
+# %%
+levels = table["level / dBFS"].replace(-np.inf, np.nan)  # a silent track has no level
+between = levels.groupby(table["genre"]).transform("mean").var() / levels.var()
+print(f"Genre accounts for {between:.0%} of the variance of the level between tracks.")
+
 # %% [markdown]
+# A share near 0 % makes level useless as a cue; a large share makes it a shortcut, and one to remove or to report. With few
+# tracks the share is too high: the means of random groups differ as well. The table says nothing about timbre or rhythm.
+#
+# *Try this*: compute the same share for `table["duration / s"]`, then for `artist` instead of `genre`.
+#
 # ## What we saw
 
 # %%
-metrics = {
-    "dataset": data.name, "fingerprint": data.fingerprint, "split": split, "genres": data.genres, "seed": seed,
-    "n_tracks": len(decoded.tracks), "n_artists": tracks.count_artists(data.tracks),
-    "n_excluded": len(data.excluded), "n_undecodable": len(decoded.failed), "n_artists_on_two_sides": on_two_sides,
-    "hours": table["duration / s"].sum() / 3600, "sample_rate_hz": sample_rate, "note": data.caveat,
-} | {f"n_{name}_tracks": int((table["split"] == name).sum()) for name in tracks.SPLITS}
-notebook.write_metrics(setup, metrics)
-pd.Series(metrics, name="value").drop("fingerprint").to_frame()
+about_audio |= {"hours": table["duration / s"].sum() / 3600, "sample_rate_hz": sample_rate}
+counts = {f"n_{name}_tracks": int((table["split"] == name).sum()) for name in tracks.SPLITS}
+metrics = about_data | about_splits | about_audio | counts | {"note": data.caveat}
+setup.write_metrics(metrics)
+pd.Series(metrics, name="value").drop(["fingerprint", "note"]).to_frame()
 
 # %%
 print(
-    f"{data.name}: {len(decoded.tracks)} tracks of {metrics['n_artists']} artists in {len(data.genres)} genres, "
-    f"{metrics['hours']:.2f} hours.\n{len(data.excluded)} left out by their table, {len(decoded.failed)} could not "
-    f"be decoded.\n{on_two_sides} artists stand on two sides of the {split} split.\n{data.caveat}"
+    f"{data.name}: {len(decoded.tracks)} tracks by {metrics['n_artists']} artists in {len(data.genres)} genres, "
+    f"{metrics['hours']:.2f} hours.\n{len(data.excluded)} tracks were left out before decoding, {len(decoded.failed)} could "
+    f"not be decoded.\nIn the {split} split, {shared_artists} artists occur in more than one split; "
+    f"genre accounts for {between:.0%} of the variance of the level.\n{data.caveat}"
 )

@@ -13,14 +13,16 @@
 # %% [markdown]
 # # What does an autoencoder of music keep?
 #
-# The original study squeezed music through a bottleneck, in the frequency domain (an STFT as a picture) and in the time
-# domain (samples). Here either is built, trained, measured beside the simplest alternatives, looked at and listened to.
+# The original study of 2019 compressed music with two autoencoders: one reads the spectrum (frequency domain), one reads
+# samples (time domain). This notebook builds either network layer by layer, trains it, and measures its output. In Colab,
+# change a cell and run the cells below it again: everything below works on the edited network. On the command line,
+# parameters follow `-p`: `papermill notebooks/02_autoencoder.ipynb out.ipynb -p latent 128`.
 #
-# - **You will** train one autoencoder, compare its error with downsampling, PCA and silence at the same size, see and hear
-#   input and output, and look into the latent: single clips, genres, dead values, learned filters.
-# - **It needs** nothing: the default is synthetic music, whose numbers prove that the code runs and nothing else. Use
-#   `-p dataset fma_small -p data_dir FOLDER` for real results, and more `epochs`.
-# - **It takes** about two minutes on two cores the first time; trained models are found again.
+# - **You will** build and train an autoencoder, compare its error with three simple coders, play inputs and outputs, and
+#   look at its latent and its filters.
+# - **It needs** nothing: the default is synthetic music. For real results, set `dataset` to `fma_small`, `data_dir` to its
+#   folder, and more `epochs`.
+# - **It takes** about two minutes on two cores the first time; a trained network is found again.
 
 # %%
 import sys
@@ -31,222 +33,342 @@ if "google.colab" in sys.modules:
 # %% tags=["parameters"]
 dataset = "synth"  # synth, fma_small, fma_medium, fma_large, fma_full, or a folder with one subfolder per genre
 data_dir = ""  # folder that holds fma_metadata and fma_small; a folder of genres is looked up in it too
-out_dir = "outputs/02_autoencoder"  # where metrics.json, figures and audio go
-seed = 0  # of initial weights and crops
-quick = False  # ten tracks a genre and at most two epochs, to see that everything runs
-split = "official"  # official, or random70 as in the original study, which leaks artists
-tracks_per_genre = 0  # at most this many tracks a genre, three or more; 0 takes all, or makes 40 for synth
-domain = "frequency"  # frequency (8 kHz, 8.2-s segments) or time (44.1 kHz, 1.5-s segments), as in the study
-model = "study"  # study; in the frequency domain also sparse (ours), pca, shallow, deep, lstm, variational, denoising
+domain = "frequency"  # frequency (8 kHz, segments of 8.2 s) or time (44.1 kHz, segments of 1.5 s), as in the study
+model = "study"  # study, built below; in the frequency domain also sparse, pca, shallow, deep, lstm, variational, denoising
 latent = 64  # channels of the latent; the study had 512, 256, 128, 64, 32 in frequency, 32 in time
 loss = "mse"  # time domain only: mse, l1, mse_tv, stft_l1, stft_l2, log_stft_l1, log_stft_l2
 epochs = 10  # at most; 50 in the study
+quick = False  # ten tracks a genre and at most two epochs, to see that everything runs
+# less often changed
+out_dir = "outputs/02_autoencoder"  # where metrics.json, figures and audio go
+seed = 0  # of initial weights and crops
+split = "official"  # official, or random70 as in the original study, which leaks artists
+tracks_per_genre = 0  # at most this many tracks a genre, three or more; 0 takes all, or makes 40 for synth
 min_segments = 256  # an epoch has at least this many segments: small data sets give several crops of each track
 
 # %%
 from fmalib import notebook  # comes first: it imports TensorFlow without its start-up messages
-from fmalib import autoencoders, cache, compression, datasets, metrics, plots, segments, tracks
+from fmalib import plots
+from fmalib.codec import coders, metrics
+from fmalib.data import audio_cache, datasets, segments, tracks
+from fmalib.models import architectures, losses, original
+from fmalib.models.layers import FramedConv1D, FramedConv1DTranspose, Stft
+from fmalib.training import autoencoders
 
+import keras
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from keras import layers
 
-setup = notebook.start(get_ipython())
+setup = notebook.start(get_ipython(), least={"latent": 1, "epochs": 1, "min_segments": 1})
 sns.set_theme(style="ticks", palette="colorblind")
-autoencoders.check(domain, model, loss)
+
+# %%
+print(f"{model}: {architectures.find(domain, model, loss).description}")
 if quick:
     epochs, min_segments = min(2, epochs), min(32, min_segments)
 
 # %% [markdown]
 # ## Data
+#
+# All tracks are decoded once, to one channel at the sample rate of the domain. A *segment* is the piece of a track that the
+# network reads at once. In the official split no artist is in two splits, so all artists of the test are new to the network.
 
 # %%
-limit = tracks_per_genre or (10 if quick else None)
-data = datasets.load(dataset, data_dir or None, split=split, tracks_per_genre=limit)
-print(data)
-sample_rate = autoencoders.SAMPLE_RATES[domain]
-decoded = cache.build(data, sample_rate)
-print(decoded)
+data = datasets.load(dataset, data_dir or None, split=split, tracks_per_genre=tracks_per_genre or (10 if quick else None))
+setup.note = data.caveat
+sample_rate = architectures.SAMPLE_RATES[domain]
+decoded = audio_cache.build(data, sample_rate)
+print(data, decoded, sep="\n")
 
 # %%
-length = autoencoders.snippet_length(domain, sample_rate)
-sides = {name: segments.select(data, decoded, name, length) for name in tracks.SPLITS}
-train, validation, test = (usable for usable, _ in sides.values())
-skipped = tracks.join_excluded([data.excluded, *(left_out for _, left_out in sides.values())])
-print(f"Tracks: {len(train)} training, {len(validation)} validation, {len(test)} test, {len(skipped)} skipped")
-print(f"Segments of {length} samples, {length / sample_rate:.2f} s")
+length = architectures.segment_length(domain, sample_rate)
+seconds = length / sample_rate
+(training, validation, test), skipped = segments.select_splits(data, decoded, length)
+mean, std = audio_cache.standardisation(decoded, training.index)
+print(f"Tracks: {len(training)} training, {len(validation)} validation, {len(test)} test, {len(skipped)} skipped")
+print(f"Segments of {length} samples, {seconds:.2f} s")
 print(tracks.describe_excluded(skipped)) if len(skipped) else None
+about_data = {"dataset": data.name, "split": split, "fingerprint": data.fingerprint, "sample_rate_hz": sample_rate}
+about_data |= {"segment_seconds": seconds, "n_train_tracks": len(training), "n_skipped": len(skipped)}
+
+# %% [markdown]
+# *Try this*: set `dataset` to the path of a folder with one subfolder per genre, and run all cells on your own music.
 
 # %% [markdown]
 # ## The network
 #
-# Audio goes in as it was decoded; the STFT (or the standardisation of samples) is its first layer.
+# An [autoencoder](https://www.deeplearningbook.org/contents/autoencoders.html) is trained to return its input. Its *encoder*
+# ends in a *bottleneck*, the *latent*, which has fewer values than the input; its *decoder* sees nothing else. To keep the
+# error small, the latent must hold what the decoder cannot guess.
+#
+# ### Frequency domain
+#
+# The [short-time Fourier transform](https://en.wikipedia.org/wiki/Short-time_Fourier_transform) (STFT) cuts audio into
+# overlapping frames and takes the spectrum of each. It is the first layer here, so the network takes audio as it was decoded.
+# Convolutions then read the spectrum as a picture with two channels. Shapes are those of the default parameters, without the
+# batch.
 
 # %%
-mean, std = cache.standardisation(decoded, train.index)
-autoencoders.compiled(domain, model, samples=length, latent=latent, mean=mean, std=std, loss=loss).summary(
-    expand_nested=True
-)
+n_fft, hop, filters = 512, 128, (8, 32)  # samples, samples, filters of the two convolutions
+
+
+def frequency_network():
+    """Returns the study's network from audio to its spectrum."""
+    decay = original.l2_penalty(1e-5)  # the study's weight decay
+    audio = keras.Input((length,), name="audio")  # (65536,)
+    x = Stft(n_fft, hop, name="stft")(audio)  # (513, 257, 2): frames, bins, real and imaginary part
+    x = layers.Conv2D(filters[0], 5, 2, activation="relu", name="encoder_conv1", **decay)(x)  # (255, 127, 8)
+    x = layers.Conv2D(filters[1], 5, 2, activation="relu", name="encoder_conv2", **decay)(x)  # (126, 62, 32)
+    bins = x.shape[2]
+    x = layers.Reshape((-1, filters[1]), name="join_bins")(x)  # (7812, 32)
+    x = FramedConv1D(latent, bins, bins, name="latent", **decay)(x)  # (126, 64): all 62 bins of a frame at once
+    encoder = keras.Model(audio, x, name="encoder")
+
+    code = keras.Input(encoder.output.shape[1:], name="code")  # (126, 64)
+    x = FramedConv1DTranspose(filters[1], bins, bins, activation="relu", name="decoder_conv1", **decay)(code)  # (7812, 32)
+    x = layers.Reshape((-1, bins, filters[1]), name="split_bins")(x)  # (126, 62, 32)
+    x = layers.Conv2DTranspose(filters[0], 5, 2, activation="relu", name="decoder_conv2", **decay)(x)  # (255, 127, 8)
+    x = layers.Conv2DTranspose(2, 5, 2, name="decoder_conv3", **decay)(x)  # (513, 257, 2)
+    decoder = keras.Model(code, x, name="decoder")
+    return keras.Model(audio, decoder(encoder(audio)), name="frequency_autoencoder")
+
+
+# %% [markdown]
+# ### Time domain
+#
+# This network reads samples, and learns the filters that the STFT has fixed. Audio is first scaled by the mean and the standard
+# deviation of the training tracks. The kernel of 512 samples moves by 256, so each frame of the latent covers 11.6 ms.
+
+# %%
+kernel, stride, channels = 512, 256, 64  # samples, samples, filters
+
+
+def time_network():
+    """Returns the study's network from audio to audio."""
+    decay = original.l2_penalty(1e-5)  # the study's weight decay
+    audio = keras.Input((length,), name="audio")  # (65536,)
+    x = layers.Rescaling(1.0 / std, -mean / std, name="standardise")(audio)  # (65536,)
+    x = layers.Reshape((-1, 1), name="add_channel")(x)  # (65536, 1)
+    x = FramedConv1D(channels, kernel, stride, activation="relu", name="encoder_conv1", **decay)(x)  # (255, 64)
+    x = FramedConv1D(latent, 1, activation="relu", name="latent", **decay)(x)  # (255, 64): frames, channels of the latent
+    encoder = keras.Model(audio, x, name="encoder")
+
+    code = keras.Input(encoder.output.shape[1:], name="code")  # (255, 64)
+    x = FramedConv1DTranspose(channels, 1, activation="relu", name="decoder_conv1", **decay)(code)  # (255, 64)
+    x = FramedConv1DTranspose(1, kernel, stride, name="decoder_conv2", **decay)(x)  # (65536, 1)
+    x = layers.Reshape((length,), name="drop_channel")(x)  # (65536,)
+    x = layers.Rescaling(std, mean, name="destandardise")(x)  # (65536,)
+    decoder = keras.Model(code, x, name="decoder")
+    return keras.Model(audio, decoder(encoder(audio)), name="time_autoencoder")
+
+
+# %% [markdown]
+# ### Build and compile
+#
+# The seed decides the initial weights. The frequency network is trained on the squared error of STFT coefficients, the time
+# network on the distance of waveforms named by `loss`. All other architectures come from the library, compiled.
+
+# %%
+keras.utils.set_random_seed(seed)
+if model == "study":
+    network = frequency_network() if domain == "frequency" else time_network()
+    distance = losses.SpectralLoss(n_fft, hop) if domain == "frequency" else losses.AudioLoss(loss, std)
+    network.compile(optimizer=keras.optimizers.Adam(1e-3), loss=distance)
+else:
+    network = architectures.compiled(domain, model, samples=length, latent=latent, mean=mean, std=std, loss=loss)
+network.summary(expand_nested=True)
+
+# %% [markdown]
+# *Try this*: change the 8 filters of the frequency network to 12, or add a layer below its `encoder_conv2`:
+# `x = layers.Conv2D(filters[1], 3, padding="same", activation="relu")(x)`. Then run on.
 
 # %% [markdown]
 # ## Training
 #
-# Random crops, Adam, batches of eight (frequency) or 32 (time). The epoch with the best validation loss is kept, and
-# training stops when ten have brought nothing.
+# The network trains on random crops of the training tracks, in batches of eight (frequency) or 32 (time). `train` is Keras's
+# [`fit`](https://keras.io/api/models/model_training_apis/#fit-method) with early stopping: the epoch with the lowest
+# validation loss is kept, and training ends after ten epochs without a lower one. The result goes into a run folder that is
+# found again by its content, so an edited network is trained anew.
 
 # %%
-snippets = segments.Pipeline(
-    decoded, train, validation, length, target="audio", batch_size=autoencoders.BATCH_SIZES[domain],
-    crops_per_track=max(1, min_segments // len(train)),
+batch_size, crops = architectures.BATCH_SIZES[domain], max(1, min_segments // len(training))
+pipeline = segments.Pipeline(
+    decoded, training, validation, length, target="audio", batch_size=batch_size, crops_per_track=crops
 )
-autoencoder = autoencoders.train(
-    domain, model, snippets, latent=latent, loss=loss, epochs=epochs, seed=seed
-)
+autoencoder = autoencoders.train(domain, model, pipeline, network=network, latent=latent, loss=loss, epochs=epochs, seed=seed)
 print(autoencoder)
+
+# %%
+about_training = {"domain": domain, "model": model, "latent": latent, "loss": loss, "seed": seed}
+about_training |= {"train_seconds": autoencoder.seconds, "run": autoencoder.run}
+about_training |= {"n_parameters": autoencoder.model.count_params(), "latent_shape": autoencoder.latent_shape}
+about_training |= {"compression_ratio": metrics.compression_ratio(length, autoencoder.latent_values)}
 
 # %%
 name = f"{data.name}, {domain} domain, {model}, latent {latent}"
 if autoencoder.history is None:
     print("PCA is solved, not trained: there is no curve.")
 else:
-    figure = plots.learning_curves({loss: autoencoder.history}, "loss", name, "loss")
-    display(plots.save(figure, setup.figures / "loss.png", data.caveat))
+    setup.show(plots.autoencoders.learning_curves({loss: autoencoder.history}, "loss", name, "loss"), "loss")
+
+# %% [markdown]
+# The curves show the loss on training crops (dashed) and on fixed validation segments (solid). A solid curve that rises while
+# the dashed one falls is overfitting. The curves do not show how the output sounds, and the values of two different losses
+# cannot be compared.
+#
+# *Try this*: raise `epochs` until the solid curve stays flat, and compare the test error below.
 
 # %% [markdown]
 # ## The test
 #
-# Fixed segments of the test tracks, through the network and through what costs nothing to learn: downsampling to the same
-# bitrate, PCA of MDCT frames with as many values, silence. Bitrates count 16 bits a latent value. The error is the
-# study's: the root mean square of real and imaginary STFT coefficients, about 9.8 times that of the waveform.
+# Fixed segments of the test tracks pass through the network and through three simple coders: downsampling to the same bitrate,
+# PCA with the same number of values, and silence. PCA works on frames of the
+# [modified discrete cosine transform](https://en.wikipedia.org/wiki/Modified_discrete_cosine_transform) (MDCT). Its frames
+# overlap by half, yet it has one coefficient for each sample and can be inverted exactly: MP3 and Opus use it too.
+#
+# Bitrates count 16 bits for each latent value. The spectral RMSE is the study's error: the root mean square of the difference
+# of all real and imaginary STFT coefficients, about 9.8 times that of the waveform. Intervals are by
+# [bootstrap](https://en.wikipedia.org/wiki/Bootstrapping_%28statistics%29) over artists: artists are drawn anew, with
+# replacement, and the error is computed again each time. The middle 95 % of these errors are the interval. Tracks of one artist
+# sound alike, so drawing single tracks would give an interval that is too narrow.
 
 # %%
-seconds, values = length / sample_rate, autoencoder.latent_values
-kbps = metrics.nominal_kbps(values, seconds)
-pca = autoencoders.pca_of_equal_size(snippets, values)
-coders = [
-    compression.autoencoder(autoencoder, sample_rate, codec=f"{model}, latent {latent}"),
-    compression.downsampling(sample_rate, kbps),
-    compression.autoencoder(pca, sample_rate, codec="PCA of MDCT frames"),
-    compression.silence(),
+kbps = metrics.nominal_kbps(autoencoder.latent_values, seconds)
+pca = autoencoders.pca_of_equal_size(pipeline, autoencoder.latent_values)
+compared = [
+    coders.autoencoder(autoencoder, sample_rate, codec=f"{model}, latent {latent}"),
+    coders.downsampling(sample_rate, kbps),
+    coders.autoencoder(pca, sample_rate, codec="PCA of MDCT frames"),
+    coders.silence(),
 ]
-per_track = compression.segments_that_fit(test, length)
-table = compression.measure(coders, decoded, test, length, per_track=per_track)
+table = coders.measure(compared, decoded, test, length, per_track=coders.segments_that_fit(test, length))
+shown = ["codec", "nominal_kbps", "real_kbps", *coders.METRICS, "n_clips"]
+table[shown].style.format(precision=3, na_rep="").hide(axis="index")
 
 # %%
-shown = ["codec", "nominal_kbps", "real_kbps", *compression.METRICS, "n_clips"]
-display(table[shown].style.format(precision=3, na_rep="").hide(axis="index"))
-print(data.caveat)
+ours, downsampled, principal, silent = (table.iloc[number] for number in range(4))
+about_test = {key: ours[key] for key in (*coders.METRICS, "spectral_rmse_ci95", "nominal_kbps", "real_kbps")}
+about_test |= {"downsample_rmse": downsampled.spectral_rmse, "pca_rmse": principal.spectral_rmse}
+about_test |= {"silence_rmse": silent.spectral_rmse, "n_test_artists": test["artist"].nunique()}
+about_test |= {"n_test_clips": len(test), "n_test_segments": int(ours.n_segments)}
 
 # %%
-bars = {
-    row.codec: (row.spectral_rmse, row.spectral_rmse_ci95) for row in table.itertuples()
-}
+bars = {row.codec: (row.spectral_rmse, row.spectral_rmse_ci95) for row in table.itertuples()}
 title = f"{name}: {kbps:.1f} kbit/s, {len(test)} test clips"
-figure = plots.errors(bars, "spectral RMSE, with 95 % interval over artists", title)
-plots.save(figure, setup.figures / "errors.png", data.caveat)
+setup.show(plots.codec.errors(bars, "spectral RMSE, with 95 % interval over artists", title), "errors")
 
 # %% [markdown]
-# ## See and hear
+# A shorter bar is a better reconstruction; silence is the error of sending nothing. Intervals that overlap do not rule out a
+# difference, because all coders are measured on the same clips. The spectral RMSE does not show how the output sounds: a delay
+# of one sample raises it, and no ear notices.
 #
-# The middle of the first test clips of different genres, before and after.
+# *Try this*: halve `latent`, and see whether downsampling or the network loses more.
+
+# %% [markdown]
+# ## Inputs and outputs
+#
+# One segment from the middle of a test clip, for up to three genres, before and after the network.
 
 # %%
 chosen = test.groupby("genre").head(1)[:3]
-audio = np.stack([
-    samples[(len(samples) - length) // 2 :][:length] / np.float32(32768)
-    for _, samples in cache.read(decoded, chosen.index)
-]).astype(np.float32)
+tracks_read = [samples for _, samples in audio_cache.read(decoded, chosen.index)]
+middles = [samples[(len(samples) - length) // 2 :][:length] for samples in tracks_read]
+audio = np.stack([middle / np.float32(32768) for middle in middles]).astype(np.float32)
 outputs = autoencoder.model.predict(audio, verbose=0)
 
 # %%
-pairs = {}
-for genre, before, after in zip(chosen["genre"], audio, outputs):
-    pairs |= {f"{genre}, original": before, f"{genre}, reconstructed": after}
-figure = plots.spectrograms(pairs, sample_rate, name, n_fft=1024)
-plots.save(figure, setup.figures / "spectrograms.png", data.caveat)
+labels = [f"{row.genre}: {row.artist}" for row in chosen.itertuples()]
+pairs = {label: {"original": before, "output": after} for label, before, after in zip(labels, audio, outputs)}
+setup.play(pairs, sample_rate, name, "segment")
 
 # %%
-figure = plots.panel(audio[0], outputs[0], sample_rate, f"{name}: {chosen['genre'].iloc[0]}")
-plots.save(figure, setup.figures / "panel.png", data.caveat)
+setup.show(plots.audio.panel(audio[0], outputs[0], sample_rate, f"{name}: {chosen['genre'].iloc[0]}"), "panel")
 
-# %%
-for (track_id, row), before, after in zip(chosen.iterrows(), audio, outputs):
-    for side, sound in (("input", before), ("output", after)):
-        path = setup.audio / f"{track_id:06d}_{side}.wav"
-        display(notebook.player(sound, sample_rate, f"{row.artist}, {row.genre}: {side}", path))
+# %% [markdown]
+# All spectrograms of a figure have one level range, so a darker output is a quieter one. Where the output lacks a sound, the
+# latent did not hold it, or the decoder could not use it. Three segments are examples; the measurement is the table above.
+#
+# *Try this*: play one pair, once for `epochs` 2 and once for 20. Is something lost, or is something added?
 
 # %% [markdown]
 # ## The latent
 #
-# One clip a picture, time from left to right. (The sparse autoencoder's latent is a list of words; shown is what
-# they say: the size of each coefficient.)
+# One segment a picture, time from left to right. A latent of codewords (model `sparse`) is drawn as the sizes of the MDCT
+# coefficients that it keeps.
 
 # %%
 features = autoencoder.features
 images = dict(zip(chosen["genre"], features.predict(audio, verbose=0)))
-figure = plots.latents(images, seconds, f"{name}: latent of single clips")
-plots.save(figure, setup.figures / "latents.png", data.caveat)
+setup.show(plots.autoencoders.latents(images, seconds, f"{name}: latent of single segments"), "latents")
+
+# %% [markdown]
+# A row is one channel of the latent. A vertical line is an event, such as a drum; a row that keeps its colour follows a sound
+# that lasts. The order of the channels has no meaning, unless the architecture sorts them.
 
 # %%
 some = test.head(1000)
 pieces = segments.fixed_segments(decoded, some, length, per_track=1, batch_size=8, target="audio")
-every = np.abs(np.concatenate([features.predict_on_batch(audio) for audio, _ in pieces]))
-dead = float((every < 1e-5).mean())
-print(f"{dead:.1%} of the latent values of {len(every)} test clips are below 1e-5. {data.caveat}")
-
-# %% [markdown]
-# The mean size of each value over the test set, and of each channel in each genre, in deviations from the mean of all
-# clips.
+every = np.abs(np.concatenate([features.predict_on_batch(batch) for batch, _ in pieces]))
+about_latent = {"dead_share": float((every < 1e-5).mean())}
+print(f"{about_latent['dead_share']:.1%} of the latent values of {len(every)} test clips are below 1e-5.")
 
 # %%
-figure = plots.latents({"mean size over the test set": every.mean(axis=0)}, seconds, name, columns=1)
-plots.save(figure, setup.figures / "latent_mean.png", data.caveat)
+means = {"mean size over the test set": every.mean(axis=0)}
+setup.show(plots.autoencoders.latents(means, seconds, name, columns=1), "latent_mean")
+
+# %% [markdown]
+# The mean size of each value over the test set. A dark row is a channel that carries little or nothing: the bottleneck is then
+# narrower than `latent` claims. A size is not an importance, because the decoder scales each channel by its own weights.
 
 # %%
 clips = pd.DataFrame(every.mean(axis=1), index=some.index)
 scores = (clips - clips.mean()) / clips.std().where(clips.std() > 0, 1.0)
-means = scores.groupby(some["genre"]).mean()
-figure = plots.genre_latents(means.to_numpy(), list(means.index), f"{name}: mean size of each channel by genre")
-plots.save(figure, setup.figures / "latent_genres.png", data.caveat)
+by_genre = scores.groupby(some["genre"]).mean()
+title = f"{name}: mean size of each channel by genre"
+setup.show(plots.autoencoders.genre_latents(by_genre.to_numpy(), list(by_genre.index), title), "latent_genres")
 
 # %% [markdown]
-# ## What the first layer listens for
+# Mean size of each channel in each genre, in standard deviations from the mean of all clips. A coloured cell is a channel that
+# is larger or smaller in this genre. A row of one colour may only be a loud or a quiet genre. The figure does not show whether
+# genres can be read from the latent: 03_classifier measures that.
+#
+# *Try this*: set `model` to `pca`, whose channels are sorted by variance, and compare the pictures.
+
+# %% [markdown]
+# ## The filters of the first layer
 
 # %%
-kernel = autoencoders.first_kernel(autoencoder)
-if kernel.ndim == 4:
-    figure = plots.filter_patches(kernel, f"{name}: first layer, on the STFT")
+weights = autoencoders.first_kernel(autoencoder)
+if weights.ndim == 4:
+    figure = plots.autoencoders.filter_patches(weights, f"{name}: first layer, on the STFT")
 else:
     responses = autoencoders.responses(autoencoder)
-    figure = plots.filter_bank(responses, sample_rate / 2, f"{name}: {len(responses)} filters of the first layer")
-plots.save(figure, setup.figures / "filters.png", data.caveat)
+    title = f"{name}: {len(responses)} filters of the first layer"
+    figure = plots.autoencoders.filter_bank(responses, sample_rate / 2, title)
+setup.show(figure, "filters")
+
+# %% [markdown]
+# A filter on the STFT is a small patch: a column of one colour answers to onsets, a row of one colour to partials that last. A
+# filter on samples or on the MDCT is drawn by its frequency response. Filters that look like noise are still near their initial
+# weights, and the figure does not show how the later layers use them.
+#
+# *Try this*: set `domain` to `time`, and see at which frequencies the learned filters have their peaks.
 
 # %% [markdown]
 # ## What we saw
 
 # %%
-rows = table.set_index("codec")
-ours, downsampled, principal, silent = (rows.iloc[number] for number in range(4))
-results = {
-    "dataset": data.name, "split": split, "fingerprint": data.fingerprint, "domain": domain, "model": model,
-    "latent": latent, "loss": loss, "seed": seed, "sample_rate_hz": sample_rate, "segment_seconds": seconds,
-    "n_train_tracks": len(train), "n_test_clips": int(ours.n_clips), "n_test_segments": int(ours.n_segments),
-    "n_test_artists": test["artist"].nunique(), "n_skipped": len(skipped),
-    **{key: ours[key] for key in compression.METRICS}, "spectral_rmse_ci95": ours.spectral_rmse_ci95,
-    "downsample_rmse": downsampled.spectral_rmse, "pca_rmse": principal.spectral_rmse,
-    "silence_rmse": silent.spectral_rmse, "nominal_kbps": kbps, "real_kbps": ours.real_kbps,
-    "compression_ratio": metrics.compression_ratio(length, values), "latent_shape": autoencoder.latent_shape,
-    "dead_share": dead, "n_parameters": autoencoder.model.count_params(),
-    "train_seconds": autoencoder.seconds, "run": autoencoder.run, "note": data.caveat,
-}
-print(notebook.write_metrics(setup, results))
+print(setup.write_metrics(about_data | about_training | about_test | about_latent | {"note": data.caveat}))
 
 # %%
 order = sorted(zip(table["spectral_rmse"], table["codec"]))
+above = "above" if ours.spectral_rmse > downsampled.spectral_rmse else "not above"
 print(
-    f"{data.name}, {len(test)} test clips of {results['n_test_artists']} artists, {kbps:.1f} kbit/s at 16 bits a value, "
-    f"seed {seed}.\nSpectral RMSE from best to worst: " + "; ".join(f"{codec} {value:.3f}" for value, codec in order)
-    + f".\nThe {domain}-domain autoencoder ({model}) leaves {ours.spectral_rmse / silent.spectral_rmse:.0%} of what "
-    f"silence would, {'above' if ours.spectral_rmse > downsampled.spectral_rmse else 'not above'} downsampling to the "
-    f"same bitrate.\n{data.caveat}"
+    f"{data.name}, {len(test)} test clips of {about_test['n_test_artists']} artists, {kbps:.1f} kbit/s, seed {seed}.",
+    "Spectral RMSE from best to worst: " + "; ".join(f"{codec} {value:.3f}" for value, codec in order) + ".",
+    f"The error of {model} is {ours.spectral_rmse / silent.spectral_rmse:.0%} of the error of silence, {above} downsampling.",
+    data.caveat,
+    sep="\n",
 )

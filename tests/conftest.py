@@ -1,27 +1,16 @@
 """Fixtures: everything the tests make goes to temporary folders."""
 
-import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
-import nbformat
-import numpy as np
 import pytest
 import soundfile
-
-REPOSITORY = Path(__file__).resolve().parent.parent
-SMALL = ["-p", "quick", "True", "-p", "tracks_per_genre", "6"]
-OPTIONS = {  # beside SMALL
-    "03_classifier.ipynb": ["-p", "systems", "latent_frozen,latent_linear"],
-    "04_latent_space.ipynb": ["-p", "methods", "pca,kernel_pca_rbf,lda,tsne", "-p", "features", "latent,mfcc", "-p", "points", "test"],
-}
+from helpers import OPTIONS, SMALL, papermill, tone
 
 
 def pytest_collection_modifyitems(items):
     """Puts the slowest files first, so that two workers end at about the same time."""
-    items.sort(key=lambda item: not item.path.name.startswith("test_notebooks"))
+    items.sort(key=lambda item: not item.path.parent.name == "notebooks")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -36,7 +25,7 @@ def temporary_cache(tmp_path_factory):
 @pytest.fixture(scope="session")
 def synth_data():
     """The smallest synthetic corpus: 48 tracks."""
-    from fmalib import datasets
+    from fmalib.data import datasets
 
     return datasets.load("synth", tracks_per_genre=6)
 
@@ -50,13 +39,6 @@ def real_music():
     return Path(folder)
 
 
-def tone(frequency, seconds=3.0, sample_rate=8000, seed=0):
-    """Returns a noisy tone of shape `(samples,)`."""
-    time = np.arange(round(seconds * sample_rate)) / sample_rate
-    noise = np.random.default_rng(seed).normal(0, 0.05, len(time))
-    return (0.4 * np.sin(2 * np.pi * frequency * time) + noise).astype(np.float32)
-
-
 @pytest.fixture
 def genre_folder(tmp_path):
     """A folder of two genres, ten wav files of 3 s each at 8 kHz, artists named by tags."""
@@ -68,23 +50,6 @@ def genre_folder(tmp_path):
                 file.artist = f"{genre} artist {number // 2}"
                 file.write(tone(pitch + 10 * number, seed=number))
     return tmp_path / "music"
-
-
-def papermill(name, out, *options, cwd=REPOSITORY):
-    """Runs a notebook; returns (exit status, what it printed, outputs as text)."""
-    out.mkdir(parents=True, exist_ok=True)
-    source = os.path.relpath(REPOSITORY / "notebooks" / name, cwd)
-    command = [sys.executable, "-m", "papermill", source, str(out / name), "-p", "out_dir", str(out), *options]
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=280)
-    return done.returncode, done.stdout + done.stderr, text_of(out / name)
-
-
-def text_of(path):
-    """Returns everything that an executed notebook printed."""
-    if not path.exists():
-        return ""
-    outputs = [output for cell in nbformat.read(path, 4).cells for output in cell.get("outputs", [])]
-    return "".join(output.get("text", "") for output in outputs)
 
 
 @pytest.fixture(scope="session")
@@ -101,16 +66,3 @@ def executed(tmp_path_factory):
         return done[name]
 
     return execute
-
-
-def check_executed(executed, name):
-    """Executes a notebook and looks at what every one must leave."""
-    out = executed(name)
-    metrics = json.loads((out / "metrics.json").read_text())
-    assert metrics["dataset"] == "synth" and "nothing else" in metrics["note"]
-    assert len(list((out / "figures").glob("*.png"))) >= 3
-    assert list((out / "audio").glob("*.wav"))
-    cells = nbformat.read(out / name, 4).cells
-    assert not [output for cell in cells for output in cell.get("outputs", []) if output.get("name") == "stderr"]
-    assert "WARNING" not in text_of(out / name)
-    assert "nothing else" in cells[-1].outputs[0].text

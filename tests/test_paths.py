@@ -2,8 +2,9 @@ import json
 import os
 import sys
 
+import numpy as np
 import pytest
-from conftest import REPOSITORY
+from helpers import REPOSITORY
 
 from fmalib import paths
 
@@ -48,3 +49,21 @@ def test_quiet_stderr_silences_c_code_only_inside(capfd):
     os.write(2, b"outside")
     sys.stderr.flush()
     assert capfd.readouterr().err == "outside"
+
+
+def test_a_table_is_computed_once(tmp_path):
+    calls = []
+
+    def compute():
+        calls.append(1)
+        return {"values": np.arange(3)}
+
+    first, again = (paths.computed_once(tmp_path / "folder" / "table.npz", compute) for _ in range(2))
+    assert len(calls) == 1 and first["seconds"] == again["seconds"] >= 0
+    np.testing.assert_array_equal(again["values"], [0, 1, 2])
+
+
+def test_a_computation_that_fails_leaves_no_table(tmp_path):
+    with pytest.raises(ZeroDivisionError):
+        paths.computed_once(tmp_path / "table.npz", lambda: 1 / 0)
+    assert not list(tmp_path.iterdir())

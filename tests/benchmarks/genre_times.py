@@ -2,9 +2,9 @@
 
     python tests/benchmarks/genre_times.py [--domain time] [--encoder study] [--latent 32] [--clips 64] [--steps 6]
 
-Clips are 30 s of noise, decoded length as in FMA, one crop of each an epoch. `compute` is a training step on segments in memory,
-the median of some; `read` is what the input pipeline needs for the same segments from a cache that the system holds in
-memory; they overlap, so an epoch takes about the longer of the two, and more from a slow disk.
+Clips are 30 s of noise, decoded length as in FMA, with one crop of each in an epoch. `compute` is the median time of a training
+step on segments in memory. `read` is the time of the input pipeline for the same segments, from files that the system holds in
+memory. The two overlap, so an epoch takes about the longer one, and more from a slow disk.
 """
 
 import argparse
@@ -17,7 +17,9 @@ import numpy as np
 import pandas as pd
 import soundfile
 
-from fmalib import autoencoders, cache, classifiers, datasets, recurrent, segments, study, systems
+from fmalib.data import audio_cache, datasets, segments
+from fmalib.genres import comparison, systems
+from fmalib.models import architectures, audeep, classifiers
 
 FMA_SMALL = systems.FMA_SMALL
 SECONDS = 30
@@ -34,21 +36,41 @@ def folder_of_noise(root, clips, sample_rate):
     return root
 
 
-def step_seconds(model, inputs, target, steps):
+def step_seconds(model, loss, inputs, target, steps):
     """Returns the median seconds of a training step, after two that warm up."""
-    for _ in range(2):
-        model.train_on_batch(inputs, target)
+    model.compile(keras.optimizers.Adam(1e-3), loss)
     taken = []
-    for _ in range(steps):
+    for _ in range(2 + steps):
         started = time.perf_counter()
         model.train_on_batch(inputs, target)
         taken.append(time.perf_counter() - started)
-    return float(np.median(taken))
+    return float(np.median(taken[2:]))
 
 
-def compiled(model, loss):
-    model.compile(keras.optimizers.Adam(1e-3), loss)
-    return model
+def read_seconds(own, tracks):
+    """Returns the seconds that the input pipeline needs for the crops of FMA-small, by two passes after one that warms up."""
+    crops = segments.random_crops(own.cache, tracks, own.length, batch_size=comparison.BATCH_SIZE, seed=0)
+    batches = segments.n_batches(tracks, 1, comparison.BATCH_SIZE)
+    list(crops.take(batches))
+    started = time.perf_counter()
+    list(crops.take(2 * batches))
+    return (time.perf_counter() - started) / (2 * len(tracks)) * FMA_SMALL
+
+
+def networks(own, audio, labels):
+    """Yields (name, model, loss, inputs, target) of every network of the systems."""
+    sparse, sizes = "sparse_categorical_crossentropy", {"samples": own.length, "sample_rate": own.cache.sample_rate}
+    untrained = comparison.train_autoencoder(own, 0, trained=False)
+    if own.domain == "time":
+        part = audio[: architectures.BATCH_SIZES[own.domain], : own.autoencoder_length]
+        yield "the autoencoder", untrained.model, "mse", part, part
+    for head in classifiers.HEADS:
+        frozen = classifiers.latent_classifier(comparison.encoder_for(own, untrained), GENRES, head=head)
+        yield f"{head} head, frozen", frozen, sparse, audio, labels
+        yield f"{head} head, fine-tuned", classifiers.unfrozen(frozen), sparse, audio, labels
+    yield "cnn", classifiers.genre_cnn(GENRES, **sizes), "categorical_crossentropy", audio, np.eye(GENRES)[labels]
+    yield "bbnn", classifiers.bbnn(GENRES, **sizes), sparse, audio, labels
+    yield "audeep", audeep.recurrent_autoencoder(**sizes), audeep.loss(own.cache.sample_rate), audio, audio
 
 
 def main():
@@ -59,42 +81,19 @@ def main():
     parser.add_argument("--clips", type=int, default=64)
     parser.add_argument("--steps", type=int, default=6)
     options = parser.parse_args()
-    rate = autoencoders.SAMPLE_RATES[options.domain]
+    rate = architectures.SAMPLE_RATES[options.domain]
     with tempfile.TemporaryDirectory() as folder:
         data = datasets.load(str(folder_of_noise(Path(folder) / "noise", options.clips, rate)))
-        decoded = cache.build(data, rate, cache_dir=folder, progress=False)
-        own = study.prepare(
-            data, decoded, domain=options.domain, encoder=options.encoder, latent=options.latent, min_segments=1, progress=False
-        )
+        decoded = audio_cache.build(data, rate, cache_dir=folder, progress=False)
+        named = {"domain": options.domain, "encoder": options.encoder, "latent": options.latent}
+        own = comparison.prepare(data, decoded, **named, min_segments=1, progress=False)
         everything = pd.concat([own.training, own.validation, own.test])
-        batch = next(iter(segments.fixed_segments(decoded, everything, own.length, per_track=1, batch_size=study.BATCH_SIZE)))
-        audio, labels = (part.numpy() for part in batch)
-        crops = segments.random_crops(decoded, everything, own.length, batch_size=study.BATCH_SIZE, seed=0)
-        batches = segments.n_batches(everything, 1, study.BATCH_SIZE)
-        list(crops.take(batches))  # the first pass warms up
-        started = time.perf_counter()
-        list(crops.take(2 * batches))
-        read = (time.perf_counter() - started) / (2 * len(everything)) * FMA_SMALL
-
-        untrained = study.train_autoencoder(own, 0, trained=False)
-        rows = {}
-
-        def timed(name, model, loss, target=labels, inputs=audio):
-            seconds = step_seconds(compiled(model, loss), inputs, target, options.steps)
-            rows[name] = {"compute / s": seconds / len(inputs) * FMA_SMALL, "parameters": model.count_params()}
-
-        part = audio[: autoencoders.BATCH_SIZES[options.domain], : own.snippet]
-        mean_square = "mse" if options.domain == "time" else None
-        if mean_square:
-            timed("the autoencoder", untrained.model, mean_square, part, part)
-        for head in classifiers.HEADS:
-            frozen = classifiers.latent_classifier(study.encoder_for(own, untrained), GENRES, head=head)
-            timed(f"{head} head, frozen", frozen, "sparse_categorical_crossentropy")
-            timed(f"{head} head, fine-tuned", classifiers.unfrozen(frozen), "sparse_categorical_crossentropy")
-        sizes = {"samples": own.length, "sample_rate": rate}
-        timed("cnn", classifiers.genre_cnn(GENRES, **sizes), "categorical_crossentropy", np.eye(GENRES)[labels])
-        timed("bbnn", classifiers.bbnn(GENRES, **sizes), "sparse_categorical_crossentropy")
-        timed("audeep", recurrent.recurrent_autoencoder(**sizes), recurrent.loss(rate), audio)
+        batches = segments.fixed_segments(decoded, everything, own.length, per_track=1, batch_size=comparison.BATCH_SIZE)
+        audio, labels = (part.numpy() for part in next(iter(batches)))
+        read, rows = read_seconds(own, everything), {}
+        for name, model, loss, inputs, target in networks(own, audio, labels):
+            seconds = step_seconds(model, loss, inputs, target, options.steps) / len(inputs)
+            rows[name] = {"compute / s": seconds * FMA_SMALL, "parameters": model.count_params()}
     table = pd.DataFrame(rows).T
     print(f"{options.domain} {options.encoder} {options.latent}, segments of {own.length / rate:.2f} s at {rate} Hz")
     print(f"Seconds an epoch on {FMA_SMALL} clips; reading them takes {read:.0f} s beside it")

@@ -1,11 +1,11 @@
-"""How long every map and clustering of many points takes, how much memory, and how far a map changes by rounding.
+"""Time and memory of every map and clustering of many points, and the change of a map by rounding.
 
     python tests/benchmarks/maps.py [--points 8000] [--features 360] [--methods tsne,umap]
 
-Points are Gaussian clusters as many-featured as pooled latents. Each method runs in a process of its own, so that the peak of
-its memory is its own; times are also given as ratios to PCA's in the same run. Then, on at most 600 points: how far
-the map moves when the values change by a millionth, after the best rotation and scaling, as a share of its spread. Within one
-machine a seed gives exactly the same map; between machines sums differ by about as little as that.
+Points are Gaussian clusters with the number of features of pooled latents. Each method runs in a process of its own, so that
+the peak of its memory is its own; times are also given as ratios to PCA's in the same run. Then, on at most 600 points: the
+movement of the map when values change by a millionth, after the best rotation and scaling, as a share of its spread. On one
+machine a seed gives exactly the same map; sums on two machines differ by about a millionth.
 """
 
 import argparse
@@ -27,7 +27,7 @@ def data(n_points, n_features):
     labels = np.arange(n_points) % 8
     artists = labels * 10 + rng.integers(0, 10, n_points)
     genres, centres = rng.normal(size=(8, n_features)), rng.normal(size=(80, n_features))
-    return (0.3 * genres[labels] + 0.5 * centres[artists] + rng.normal(size=(n_points, n_features))), labels, artists
+    return 0.3 * genres[labels] + 0.5 * centres[artists] + rng.normal(size=(n_points, n_features)), labels, artists
 
 
 def peak():
@@ -36,33 +36,32 @@ def peak():
 
 
 def measure(method, n_points, n_features):
-    """Returns what a method took, as a dict."""
-    from fmalib import clustering, embedding
+    """Returns the time, memory and stability of a method, as a dict."""
+    from fmalib.latent import clustering, deep_clustering, maps
 
     values, labels, artists = data(n_points, n_features)
     half = {"training": values[: n_points // 2], "training_labels": labels[: n_points // 2]}
-    if method in embedding.METHODS:
-        embedding.embed(method, values[:60], training=values[60:120], training_labels=labels[60:120])  # compiled, imported
+    if method in maps.METHODS:
+        maps.embed(method, values[:60], training=values[60:120], training_labels=labels[60:120])  # compiled, imported
     before = peak()
     if method in CLUSTERINGS:
         started = time.perf_counter()
-        few = embedding.prepare(values)[:, :10].astype(np.float32)
+        few = maps.prepare(values)[:, :10].astype(np.float32)
         if method == "dec of vectors":
-            import keras
+            from digits import dec, stacked_autoencoder
 
-            network = clustering.stacked_autoencoder(10)
-            clustering.deep_clusters(keras.Model(network.inputs, network.outputs[0]), few, 8, max_updates=5, progress=False)
+            dec(stacked_autoencoder(10), few, 8, deep_clustering.Schedule(max_updates=5), progress=False)
         else:
             {"kmeans": clustering.kmeans, "gmm": clustering.gaussian_mixture}[method](few, 8)
         return {"seconds": time.perf_counter() - started, "mib": peak() - before, "fitted on": n_points}
-    drawn = embedding.embed(method, values, **half)
+    drawn = maps.embed(method, values, **half)
     found = {"seconds": drawn.seconds, "mib": peak() - before, "fitted on": drawn.n_fitted}
     started = time.perf_counter()
-    embedding.scores(drawn.points, embedding.prepare(values), labels, artists)
+    maps.scores(drawn.points, maps.prepare(values), labels, artists)
     found["scores, seconds"] = time.perf_counter() - started
     few, half = values[:600], {"training": values[:300], "training_labels": labels[:300]}
     moved = few * (1 + 1e-6 * np.random.default_rng(1).normal(size=few.shape))
-    first, again, other = (embedding.embed(method, part, **half).points for part in (few, few, moved))
+    first, again, other = (maps.embed(method, part, **half).points for part in (few, few, moved))
     found["same seed again"] = float(np.abs(first - again).max())
     found["changed by rounding"] = distance(first, other)
     return found
@@ -76,12 +75,12 @@ def distance(first, second):
 
 
 def main():
-    from fmalib import embedding
+    from fmalib.latent import maps
 
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--points", type=int, default=8000)
     parser.add_argument("--features", type=int, default=360)
-    parser.add_argument("--methods", default=",".join([*embedding.METHODS, *CLUSTERINGS]))
+    parser.add_argument("--methods", default=",".join([*maps.METHODS, *CLUSTERINGS]))
     parser.add_argument("--one", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
@@ -89,7 +88,16 @@ def main():
         return
     rows = {}
     for method in options.methods.split(","):
-        command = [sys.executable, __file__, "--one", method, "--points", str(options.points), "--features", str(options.features)]
+        command = [
+            sys.executable,
+            __file__,
+            "--one",
+            method,
+            "--points",
+            str(options.points),
+            "--features",
+            str(options.features),
+        ]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
             raise SystemExit(f"{method} failed:\n{done.stderr[-2000:]}")

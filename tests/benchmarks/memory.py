@@ -30,10 +30,10 @@ def make_tracks(folder, count):
 
 def measure(folder):
     """Builds the cache, reads one epoch and prints the peak memory in MiB and the tracks read."""
-    from fmalib import cache, datasets, segments
+    from fmalib.data import audio_cache, datasets, segments
 
     data = datasets.load(str(folder / "music"))
-    decoded = cache.build(data, SAMPLE_RATE, cache_dir=folder / "cache", progress=False)
+    decoded = audio_cache.build(data, SAMPLE_RATE, cache_dir=folder / "cache", progress=False)
     tracks, _ = segments.select(data, decoded, "training", LENGTH)
     crops = segments.random_crops(decoded, tracks, LENGTH, batch_size=32, seed=0)
     for _ in crops.take(segments.n_batches(tracks, 1, 32)):

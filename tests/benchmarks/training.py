@@ -1,6 +1,6 @@
 """Does fmalib train as fast as PyTorch? `python tests/benchmarks/training.py`, which needs `pip install torch`
 
-Trains both autoencoders of the original study on one random batch, by `fit` as `fmalib.training` does, and the same networks
+Trains both autoencoders of the original study on one random batch, by `fit` as `fmalib.training.runs` does, and the same networks
 in PyTorch in a process of its own. First it copies the weights over and checks that both give the same output, before and
 after three steps. Then both take turns, so that whatever else the machine does hits both, and it prints milliseconds per
 snippet of 65,536 samples and the ratio of the turns.
@@ -96,10 +96,10 @@ def build(name):
     """Returns fmalib's autoencoder, compiled as the notebooks do."""
     import keras
 
-    from fmalib import models
+    from fmalib.models import losses, original
 
     make, loss = {
-        "frequency": (models.frequency_autoencoder, models.SpectralLoss()), "time": (models.time_autoencoder, "mse"),
+        "frequency": (original.frequency_autoencoder, losses.SpectralLoss()), "time": (original.time_autoencoder, "mse"),
     }[name]
     model = make(samples=SAMPLES, latent=SETTINGS[name][0], weight_decay=WEIGHT_DECAY)
     model.compile(keras.optimizers.Adam(LEARNING_RATE, epsilon=EPSILON), loss)
@@ -111,9 +111,9 @@ def measure(name, rounds, threads):
     import keras
     import tensorflow as tf
 
-    from fmalib import training
+    from fmalib.training import runs
 
-    training.set_seed(0)
+    runs.set_seed(0)
     _, batch, steps = SETTINGS[name]
     audio = np.random.default_rng(0).normal(0, 0.2, (batch, SAMPLES)).astype(np.float32)
     model = build(name)
@@ -176,11 +176,11 @@ def main():
 
     import tensorflow as tf
 
-    from fmalib import training
+    from fmalib.training import runs
 
     tf.config.threading.set_intra_op_parallelism_threads(options.threads)
     tf.config.threading.set_inter_op_parallelism_threads(options.threads)
-    versions = {**training.versions(), "torch": importlib.metadata.version("torch")}
+    versions = {**runs.versions(), "torch": importlib.metadata.version("torch")}
     print(", ".join(f"{name} {versions[name]}" for name in ("tensorflow", "keras", "torch")))
     print(f"{options.threads} threads each; load of the machine before: {os.getloadavg()[0]:.1f}")
     for name in options.model:

@@ -1,0 +1,1 @@
+"""Coders side by side: metrics of reconstructions, classical coders, autoencoders as coders."""

@@ -1,0 +1,167 @@
+"""Coders side by side: each takes a batch of audio and returns it coded and decoded, with its number of bytes if it has any."""
+
+import dataclasses
+import itertools
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+
+from fmalib.codec import metrics
+from fmalib.codec.classical import CODECS, downsample
+from fmalib.codec.classical import silence as silent
+from fmalib.data import segments
+from fmalib.models import sparse_mdct
+from fmalib.progress import bar
+from fmalib.signal import codewords, mdct
+
+ENOUGH_SEGMENTS = 500
+METRICS = ("spectral_rmse", "magnitude_rmse", "log_spectral_distance_db", "si_sdr_db")
+PUBLISHED = pd.DataFrame(  # the study's plot, on its own test split
+    {
+        "latent": [512, 256, 128, 64, 32],
+        "nominal_kbps": [126.0, 63.0, 31.5, 15.75, 7.875],
+        "autoencoder": [0.867, 0.803, 0.929, 1.24, 1.61],
+        "downsampling": [0.00, 0.48, 0.81, 1.19, 1.53],
+    }
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Coder:
+    """A way to compress.
+
+    Attributes:
+        codec: its name in tables and plots.
+        nominal_kbps: bitrate at 16 bits a latent value, or the bitrate asked for; None for silence.
+        run: function from float32 audio `(batch, samples)` to (audio of that shape, bytes of each segment or None).
+        latent: channels of the latent, for autoencoders.
+    """
+
+    codec: str
+    nominal_kbps: float | None
+    run: Callable
+    latent: int | None = None
+
+
+def autoencoder(trained, sample_rate, *, codec):
+    """Returns the `Coder` of a `fmalib.training.autoencoders.Autoencoder`.
+
+    Codewords go through their bytes. Any other latent is not quantised, so it has no bytes.
+    """
+
+    def through_bytes(audio):
+        files = [codewords.pack(segment) for segment in trained.encoder.predict_on_batch(audio)]
+        latent = np.stack([codewords.unpack(file, trained.latent_shape) for file in files])
+        return trained.decoder.predict_on_batch(latent), [len(file) for file in files]
+
+    def unquantised(audio):
+        return trained.model.predict_on_batch(audio), None
+
+    seconds = trained.model.input.shape[1] / sample_rate
+    run = through_bytes if trained.architecture.codewords else unquantised
+    return Coder(codec, metrics.nominal_kbps(trained.latent_values, seconds), run, trained.latent_shape[-1])
+
+
+def silence():
+    """Returns the `Coder` that sends nothing."""
+    return Coder("silence", None, lambda audio: (silent(audio), None))
+
+
+def downsampling(sample_rate, kbps):
+    """Returns the `Coder` of `fmalib.codec.classical.downsample`."""
+    return Coder("downsampling", kbps, lambda audio: (downsample(audio, sample_rate, kbps), None))
+
+
+def classical(codec, sample_rate, kbps):
+    """Returns the `Coder` of a name in `fmalib.codec.classical.CODECS` at a bitrate."""
+
+    def run(audio):
+        decoded, n_bytes = zip(*(CODECS[codec](segment, sample_rate, kbps) for segment in audio))
+        return np.stack(decoded), n_bytes
+
+    return Coder(codec, float(kbps), run)
+
+
+def segments_that_fit(tracks, length, *, at_most=3):
+    """Returns the number of segments of each track to measure: those that fit into the median track, 1 to `at_most`.
+
+    It is 1 for hundreds of tracks, where more segments of a track add time and little evidence.
+    """
+    return int(np.clip(min(tracks["samples"].median() // length, ENOUGH_SEGMENTS // len(tracks)), 1, at_most))
+
+
+def measure(coders, cache, tracks, length, *, per_track, batch_size=8, added_above=None, progress=True):
+    """Returns the errors and bitrates of coders on the same fixed segments.
+
+    Args:
+        coders: list of `Coder`.
+        cache, tracks, length, per_track, batch_size: the segments, as for `fmalib.data.segments.fixed_segments`.
+        added_above: Hz; if given, `added_energy` above this frequency is measured too.
+
+    Returns:
+        Table with one row a coder: `codec`, `latent`, `nominal_kbps`, `real_kbps` (None without bytes), then the items of
+        `fmalib.codec.metrics.pool`.
+    """
+    measured = segments.segment_table(tracks, length, per_track)
+    parts = [[] for _ in coders]
+    batches = segments.fixed_segments(cache, tracks, length, per_track=per_track, batch_size=batch_size, target="audio")
+    with bar(total=len(measured) * len(coders), desc="Measuring", unit="segment", progress=progress) as shown:
+        for audio, _ in batches:
+            for coder, tables in zip(coders, parts):
+                tables.append(_measured(coder, audio.numpy(), cache.sample_rate, added_above))
+                shown.update(len(audio))
+    rows = []
+    for coder, tables in zip(coders, parts):
+        table = pd.concat(tables, ignore_index=True)
+        sizes = table.pop("n_bytes")
+        kbps = None if sizes.isna().any() else metrics.real_kbps(sizes.mean(), length / cache.sample_rate)
+        row = {"codec": coder.codec, "latent": coder.latent, "nominal_kbps": coder.nominal_kbps, "real_kbps": kbps}
+        rows.append(row | metrics.pool(table, measured))
+    return pd.DataFrame(rows).astype({"latent": "Int64"})
+
+
+def _measured(coder, audio, sample_rate, added_above):
+    """Returns the metrics of a batch after a coder, and `n_bytes`, which is None without bytes."""
+    decoded, n_bytes = coder.run(audio)
+    table = metrics.measure(audio, decoded).assign(n_bytes=n_bytes)
+    if added_above is not None:
+        table["added_energy"] = metrics.added_energy(audio, decoded, sample_rate, above=added_above)
+    return table
+
+
+def demo(song, sample_rate, asked):
+    """Returns one song through codewords, MP3 and Opus, each at those of the bitrates that it has.
+
+    The codewords are written by a sparse autoencoder before any training: an MDCT with a hop of 2,048 samples.
+
+    Args:
+        song: float array of shape `(samples,)` at full scale 1.
+        sample_rate: Hz.
+        asked: bitrates in kbit/s.
+
+    Returns:
+        Table with one row for each coder and bitrate: `codec`, `asked_kbps`, `nominal_kbps`, `real_kbps` of all bytes, the
+        columns of `fmalib.codec.metrics.measure`, `n_clips`, and `audio`.
+    """
+    rows = []
+    for (codec, run), kbps in itertools.product({"Codewords": _codewords, **CODECS}.items(), asked):
+        try:
+            decoded, n_bytes = run(song, sample_rate, kbps)
+        except ValueError:  # no such bitrate
+            continue
+        real_kbps = metrics.real_kbps(n_bytes, len(song) / sample_rate)
+        row = {"codec": codec, "asked_kbps": kbps, "nominal_kbps": float(kbps), "real_kbps": real_kbps}
+        rows.append({**row, **metrics.measure(song[None], decoded[None]).iloc[0], "n_clips": 1, "audio": decoded})
+    return pd.DataFrame(rows)
+
+
+def _codewords(song, sample_rate, kbps, *, hop=2048):
+    """Returns (song after codewords of an MDCT, their bytes), at a whole number of codewords a frame near the bitrate."""
+    samples = len(song)
+    a_frame = kbps * 1000 * samples / sample_rate / codewords.CODEWORD_BITS / mdct.n_frames(samples, hop)
+    model = sparse_mdct.sparse_autoencoder(samples=samples, hop=hop, latent=max(1, round(a_frame)))
+    encoder, decoder = model.get_layer("encoder"), model.get_layer("decoder")
+    file = codewords.pack(encoder.predict_on_batch(song[None])[0])
+    latent = codewords.unpack(file, encoder.output.shape[1:])
+    return decoder.predict_on_batch(latent[None])[0], len(file)

@@ -1,0 +1,184 @@
+"""A cache of decoded audio: mono int16 in TFRecord shards, one cache per data set and sample rate.
+
+Layout of `cache_dir/audio/<data set>-<rate>-<key>/`:
+
+    manifest.json     the tracks of each shard
+    00000.tfrecord    records of `track_id` (int64) and `audio` (int16 samples, little endian)
+    00000.json        facts of its tracks, and reasons of failures; written last: a shard without it is made again
+"""
+
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+
+import filelock
+import joblib
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+
+from fmalib import paths
+from fmalib.data.audio import AudioError, check_rate, decode
+from fmalib.data.tracks import SPLITS, describe_excluded, excluded_table
+from fmalib.progress import bar
+
+FORMAT = 1  # part of the key: raise it when records or decoding change
+TRACKS_PER_SHARD = 16  # 42 MB of 30-s clips at 44.1 kHz
+
+
+@dataclasses.dataclass(frozen=True)
+class Cache:
+    """Decoded audio on disk.
+
+    Attributes:
+        directory: of the shards.
+        sample_rate: Hz.
+        tracks: one row per decoded track in reading order, indexed by `track_id`; columns `shard` (file name),
+            `samples`, `total` and `total_squares` (sums over the samples at full scale 1).
+        failed: tracks that could not be decoded, indexed by `track_id`; columns `path`, `reason`.
+        key: hash of audio, rate and format.
+    """
+
+    directory: Path
+    sample_rate: int
+    tracks: pd.DataFrame
+    failed: pd.DataFrame
+    key: str
+
+    def __str__(self):
+        hours, root = self.tracks["samples"].sum() / self.sample_rate / 3600, paths.project_root()
+        place = self.directory.relative_to(root) if self.directory.is_relative_to(root) else self.directory
+        text = f"Cache: {len(self.tracks)} tracks, {hours:.2f} h at {self.sample_rate} Hz in {place}"
+        return text if self.failed.empty else f"{text}\n{describe_excluded(self.failed)}"
+
+
+def build(dataset, sample_rate, *, cache_dir=None, n_jobs=-1, progress=True):
+    """Returns the `Cache` of a data set; decodes the missing shards.
+
+    Shards are written in parallel, each under a temporary name until it is whole: a stopped build continues at the next call.
+
+    Args:
+        dataset: a `fmalib.data.datasets.Dataset`.
+        sample_rate: rate to resample to, in Hz.
+        cache_dir: parent folder; None means `fmalib.paths.cache_dir()`.
+        n_jobs: threads, -1 is one per core; the decoders release the interpreter lock.
+        progress: whether to show a progress bar while decoding.
+
+    Raises:
+        ValueError: no track could be decoded, or the rate is not valid.
+        OSError: a file cannot be opened any more, or the disk is full.
+    """
+    check_rate(sample_rate)
+    key = hashlib.sha256(f"{FORMAT}|{dataset.audio_fingerprint}|{sample_rate}".encode()).hexdigest()[:12]
+    parent = paths.resolve(cache_dir) if cache_dir else paths.cache_dir()
+    directory = parent / "audio" / f"{dataset.name}-{sample_rate}-{key}"
+    directory.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(directory / ".lock"):  # two notebooks may start at once
+        plan = _plan(dataset, directory)
+        missing = {name: ids for name, ids in plan.items() if _read_shard(directory, name) is None}
+        if missing:
+            _write_shards(missing, dataset, directory, sample_rate, n_jobs, progress)
+    rows, failed = [], []
+    for name in plan:
+        shard = _read_shard(directory, name)
+        rows += [(int(track_id), name, *facts) for track_id, facts in shard["tracks"].items()]
+        failed += [(int(track_id), *facts) for track_id, facts in shard["failed"].items()]
+    failed = excluded_table(failed)
+    if not rows:
+        raise ValueError(f"No track of {dataset.name} could be decoded. {describe_excluded(failed)} Received: {dataset.root}")
+    tracks = pd.DataFrame(rows, columns=["track_id", "shard", "samples", "total", "total_squares"]).set_index("track_id")
+    return Cache(directory, int(sample_rate), tracks, failed, key)
+
+
+def read(cache, track_ids=None):
+    """Yields `(track_id, audio)` of some or all tracks, in the cache's order; audio is int16 of shape `(samples,)`."""
+    wanted = cache.tracks if track_ids is None else cache.tracks[cache.tracks.index.isin(track_ids)]
+    for shard, tracks in wanted.groupby("shard", sort=False):
+        for record in tf.data.TFRecordDataset(str(cache.directory / shard)).as_numpy_iterator():
+            feature = tf.train.Example.FromString(record).features.feature
+            track_id = feature["track_id"].int64_list.value[0]
+            if track_id in tracks.index:
+                yield track_id, np.frombuffer(feature["audio"].bytes_list.value[0], "<i2")
+
+
+def standardisation(cache, track_ids):
+    """Returns (mean, standard deviation) over all samples of some tracks, at full scale 1."""
+    part = cache.tracks.loc[cache.tracks.index.isin(track_ids)]
+    count = part["samples"].sum()
+    mean = part["total"].sum() / count
+    return float(mean), float(np.sqrt(part["total_squares"].sum() / count - mean**2))
+
+
+def _plan(dataset, directory):
+    """Returns {shard name: track ids}, read from disk where a build has begun, else made and written.
+
+    A shard holds tracks of one split, so that validation does not read training audio. Their order is random and fixed,
+    since a folder's tracks come sorted by genre.
+    """
+    manifest = directory / "manifest.json"
+    if not manifest.exists():
+        order = dataset.tracks.sample(frac=1.0, random_state=0)
+        chunks = []
+        for split in SPLITS:
+            ids = order.index[order["split"] == split].tolist()
+            chunks += [ids[start : start + TRACKS_PER_SHARD] for start in range(0, len(ids), TRACKS_PER_SHARD)]
+        paths.write_json(manifest, {f"{number:05d}.tfrecord": ids for number, ids in enumerate(chunks)})
+    return json.loads(manifest.read_text(encoding="utf-8"))
+
+
+def _read_shard(directory, name):
+    """Returns the description of a finished shard, or None if the shard is not whole."""
+    shard, description = directory / name, (directory / name).with_suffix(".json")
+    if not (shard.exists() and description.exists()):
+        return None
+    try:
+        facts = json.loads(description.read_text(encoding="utf-8"))
+    except ValueError:  # lost to a power failure
+        return None
+    return facts if facts["bytes"] == shard.stat().st_size else None
+
+
+def _write_shards(plan, dataset, directory, sample_rate, n_jobs, progress):
+    """Decodes and writes the shards of a plan, see `_plan`."""
+    write = joblib.delayed(_write_shard)
+    jobs = (write(directory, name, dataset.tracks.loc[ids], dataset.root, sample_rate) for name, ids in plan.items())
+    total = sum(map(len, plan.values()))
+    shown = bar(total=total, desc=f"Decoding to {sample_rate} Hz", unit="track", progress=progress)
+    with shown, paths.quiet_stderr():
+        for done in joblib.Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator_unordered")(jobs):
+            shown.update(done)
+
+
+def _write_shard(directory, name, tracks, root, sample_rate):
+    """Decodes the tracks of one shard; returns their number."""
+    written, failed = {}, {}
+    with paths.atomic(directory / name) as temporary, tf.io.TFRecordWriter(str(temporary)) as writer:
+        for track_id, path, seconds in zip(tracks.index, tracks["path"], tracks["duration"]):
+            try:
+                audio = decode(root / path, sample_rate, expected_seconds=seconds)
+            except AudioError as error:
+                failed[track_id] = (path, str(error))
+                continue
+            writer.write(_example(track_id, audio).SerializeToString(deterministic=True))
+            written[track_id] = (len(audio), *_sums(audio))
+    size = (directory / name).stat().st_size
+    paths.write_json((directory / name).with_suffix(".json"), {"bytes": size, "tracks": written, "failed": failed})
+    return len(tracks)
+
+
+def _sums(audio, block=1 << 20):
+    """Returns the sum and the sum of squares of int16 audio at full scale 1, added block by block."""
+    total = total_squares = 0.0
+    for start in range(0, len(audio), block):
+        part = audio[start : start + block].astype(np.float64) / 32768
+        total, total_squares = total + part.sum(), total_squares + part @ part
+    return float(total), float(total_squares)
+
+
+def _example(track_id, audio):
+    """Returns one TFRecord example of int16 audio of shape `(samples,)`."""
+    example = tf.train.Example()
+    example.features.feature["track_id"].int64_list.value.append(track_id)
+    example.features.feature["audio"].bytes_list.value.append(audio.astype("<i2").tobytes())
+    return example

@@ -1,0 +1,211 @@
+"""Data sets: every source of music as one table of tracks.
+
+Sources are the embedded synthetic corpus (`"synth"`), the Free Music Archive in its own layout (`"fma_small"`,
+`"fma_medium"`, `"fma_large"`, `"fma_full"`), and a folder with one subfolder per genre (any other string).
+"""
+
+import dataclasses
+import hashlib
+import os
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from fmalib import paths
+from fmalib.data import fma, genre_folder, synth
+from fmalib.data.tracks import SPLITS, UNKNOWN_ARTIST, count_artists, describe_excluded
+
+FEW_ARTISTS = 50  # with fewer, accuracies depend more on the artists than on the genres
+
+
+@dataclasses.dataclass(frozen=True)
+class Dataset:
+    """A music data set.
+
+    Attributes:
+        name: `"synth"`, `"fma_small"` and so on, or the folder's name.
+        root: folder that the paths are relative to.
+        tracks: one row a track, indexed by `track_id`; columns `path` (relative to `root`), `genre`, `artist`, `album`
+            (empty where none), `title`, `split` (training, validation or test) and `duration` (seconds).
+        genres: the genres that occur, in alphabetical order; a track's label is its genre's position here.
+        excluded: tracks left out, indexed by `track_id`; columns `path` and `reason`.
+        split: `"official"` or `"random70"`.
+        fingerprint: changes with the tracks, their audio, labels, artists and splits.
+        audio_fingerprint: changes with the tracks' audio only, so that a new split does not decode again.
+        notes: limits of every result on this data.
+    """
+
+    name: str
+    root: Path
+    tracks: pd.DataFrame
+    genres: tuple
+    excluded: pd.DataFrame
+    split: str
+    fingerprint: str
+    audio_fingerprint: str
+    notes: tuple
+
+    @property
+    def caveat(self):
+        """The notes as one line, shown beside every result; empty where there are none."""
+        return " ".join(self.notes)
+
+    def __str__(self):
+        counts = self.tracks["split"].value_counts()
+        splits = ", ".join(f"{counts.get(split, 0)} {split}" for split in SPLITS)
+        first = (
+            f"{self.name}: {len(self.tracks)} tracks, {count_artists(self.tracks)} artists, {len(self.genres)} genres; "
+            f"{splits} ({self.split} split); fingerprint {self.fingerprint[:10]}"
+        )
+        excluded = [describe_excluded(self.excluded)] if len(self.excluded) else []
+        return "\n".join([first, *excluded, *(f"Note: {note}" for note in self.notes)])
+
+
+def load(dataset="synth", data_dir=None, *, split="official", tracks_per_genre=None, genres=None, seed=0):
+    """Returns the `Dataset` of a source.
+
+    Args:
+        dataset: `"synth"`; `"fma_small"`, `"fma_medium"`, `"fma_large"` or `"fma_full"`, found under `data_dir` in FMA's
+            own layout (`fma_metadata/tracks.csv` and `fma_small/000/000002.mp3`); any other string is a folder with one
+            subfolder per genre, with wav, mp3, flac or ogg files.
+        data_dir: for FMA, the folder of the two above; for a folder of genres, its parent (may be None); for synth, the
+            folder of the corpus (None is the cache directory).
+        split: `"official"` is FMA's own; for a folder, one stratified by genre that keeps every known artist in one split.
+            `"random70"` is the study's 70 % / 30 % by track, which leaks artists; of its 70 %, a seventh is for validation.
+        tracks_per_genre: for synth, the number of tracks to make of each genre (default 40); else at most that many tracks a
+            genre, drawn by `seed` from each split in proportion (default all).
+        genres: keep these only.
+        seed: of the folder's split, of `random70` and of the draw of `tracks_per_genre`.
+
+    Raises:
+        ValueError: an unknown split, genre or data set, a table that lacks a column, no usable track, or an artist in two
+            splits of the official split.
+        FileNotFoundError: `data_dir`, the metadata or the audio is not there.
+    """
+    dataset = str(dataset)
+    _check(dataset, split, tracks_per_genre, seed)
+    root, (tracks, excluded) = _read_source(dataset, data_dir, tracks_per_genre or 40, seed)
+    tracks = _keep_genres(tracks, genres)
+    if split == "random70":
+        tracks["split"] = _random70(len(tracks), seed)
+    else:
+        assert_artists_disjoint(tracks)
+    if tracks_per_genre is not None and dataset != "synth":
+        tracks = _subsample(tracks, tracks_per_genre, seed)
+    fingerprint, audio_fingerprint = _fingerprints(tracks, root)
+    return Dataset(
+        name=dataset if dataset == "synth" or dataset in fma.ARCHIVES else root.name,
+        root=root,
+        tracks=tracks,
+        genres=tuple(sorted(tracks["genre"].unique())),
+        excluded=excluded,
+        split=split,
+        fingerprint=fingerprint,
+        audio_fingerprint=audio_fingerprint,
+        notes=tuple(_notes(tracks, split, dataset == "synth")),
+    )
+
+
+def assert_artists_disjoint(tracks):
+    """Raises ValueError if an artist has tracks in two splits; `tracks` has columns `artist` and `split`."""
+    splits = tracks.groupby("artist")["split"].nunique()
+    leaking = sorted(splits.index[splits > 1])
+    if leaking:
+        raise ValueError(
+            "The split leaks: all tracks of an artist must be in one split. Mend set/split in tracks.csv, or ask for "
+            "split='random70', which is marked as leaky. "
+            f"Received: {len(leaking)} artists in two splits: {', '.join(leaking[:5])}"
+        )
+
+
+def _check(dataset, split, tracks_per_genre, seed):
+    if split not in ("official", "random70"):
+        raise ValueError(f"split must be 'official' or 'random70'. Received: split={split!r}")
+    if tracks_per_genre is not None and (not isinstance(tracks_per_genre, int) or tracks_per_genre < 3):
+        raise ValueError(f"tracks_per_genre must be at least 3, one a split. Received: tracks_per_genre={tracks_per_genre!r}")
+    if not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise ValueError(f"seed must be an integer of at least 0. Received: seed={seed!r}")
+    if not dataset:
+        raise ValueError("dataset must be 'synth', an FMA subset or a folder. Received: dataset=''")
+
+
+def _read_source(dataset, data_dir, tracks_per_genre, seed):
+    """Returns (root, (tracks, excluded)); makes the synthetic corpus if it is not there yet."""
+    if dataset == "synth":
+        parent = paths.resolve(data_dir) if data_dir else paths.cache_dir()
+        root = parent / f"synth-v{synth.VERSION}-{tracks_per_genre}-per-genre"
+        # The corpus has a fixed seed of its own: the seed of a run must not change its training data.
+        synth.make_corpus(root, tracks_per_genre=tracks_per_genre, seed=0)
+        return root, fma.read(root, "fma_small")
+    if dataset in fma.ARCHIVES:
+        root = fma.find_root(dataset, data_dir)
+        return root, fma.read(root, dataset)
+    root = genre_folder.find_root(dataset, data_dir)
+    return root, genre_folder.read(root, seed)
+
+
+def _notes(tracks, split, synthetic):
+    """Yields the limits of results on some tracks, one sentence each."""
+    if synthetic:
+        yield "Synthetic results only show that the code runs."
+    if split == "random70":
+        yield "Leaky split (random70): artists have tracks in several splits, so accuracies are too high."
+    unknown = tracks["artist"].str.startswith(UNKNOWN_ARTIST).sum()
+    if unknown:
+        yield f"Artists of {unknown} of {len(tracks)} tracks are unknown: an artist may have tracks in two splits."
+    for name in SPLITS:  # genres of fewer than three artists, mostly
+        absent = sorted(set(tracks["genre"]) - set(tracks.loc[tracks["split"] == name, "genre"]))
+        if absent:
+            yield f"No {name} track of {', '.join(absent)}."
+    n_artists = count_artists(tracks)
+    if n_artists < FEW_ARTISTS and not synthetic:
+        yield f"{n_artists} artists carry no accuracy claim: {FEW_ARTISTS} or more are needed for one."
+
+
+def _keep_genres(tracks, genres):
+    if genres is None:
+        return tracks.copy()
+    if isinstance(genres, str):
+        raise ValueError(f"genres must be a list of names. Received: genres={genres!r}")
+    known = sorted(tracks["genre"].unique())
+    unknown = [genre for genre in genres if genre not in known]
+    if unknown or not len(genres):
+        raise ValueError(f"genres must be some of {', '.join(known)}. Received: genres={list(genres)!r}")
+    return tracks[tracks["genre"].isin(genres)].copy()
+
+
+def _random70(n_tracks, seed):
+    """Returns the study's split: 30 % test, and of the 70 % a seventh for validation."""
+    order = np.random.default_rng(seed).permutation(n_tracks)
+    split = np.full(n_tracks, "training", dtype=object)
+    split[order[: round(0.3 * n_tracks)]] = "test"
+    split[order[round(0.3 * n_tracks) : round(0.4 * n_tracks)]] = "validation"
+    return split
+
+
+def _subsample(tracks, tracks_per_genre, seed):
+    """Returns at most `tracks_per_genre` tracks of each genre, each split in proportion but at least one track."""
+    kept = []
+    for _, genre in tracks.groupby("genre"):
+        share = min(1.0, tracks_per_genre / len(genre))
+        for _, part in genre.groupby("split"):
+            kept.append(part.sample(max(1, round(share * len(part))), random_state=seed))
+    return pd.concat(kept).sort_index()
+
+
+def _fingerprints(tracks, root):
+    """Returns (fingerprint, audio fingerprint) as hexadecimal strings.
+
+    A file's size and a checksum of 4 KiB from its middle identify it: hashing all of FMA would take hours.
+    """
+    everything, audio = hashlib.sha256(), hashlib.sha256()
+    for track_id, path, genre, artist, split in tracks[["path", "genre", "artist", "split"]].itertuples():
+        with open(root / path, "rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size // 2 - 2048))
+            probe = f"{track_id}|{path}|{size}|{zlib.crc32(file.read(4096))}"
+        audio.update(f"{probe}\n".encode())
+        everything.update(f"{probe}|{genre}|{artist}|{split}\n".encode())
+    return everything.hexdigest(), audio.hexdigest()

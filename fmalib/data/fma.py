@@ -1,0 +1,141 @@
+"""The Free Music Archive in its own layout: facts of the data set, and reading its table.
+
+M. Defferrard, K. Benzi, P. Vandergheynst, X. Bresson, "FMA: A Dataset for Music Analysis", ISMIR 2017. Metadata CC BY 4.0;
+every track has its artist's own licence.
+"""
+
+import itertools
+import os
+
+import pandas as pd
+
+from fmalib import paths
+from fmalib.data.tracks import SPLITS, UNKNOWN_ARTIST, describe_excluded, join_excluded
+
+URL = "https://os.unil.cloud.switch.ch/fma/"
+METADATA = ("fma_metadata.zip", "f0df49ffe5f2a6008d7dc83c6915b31835dfe733", "342 MiB")
+ARCHIVES = {  # name: (archive, SHA-1, size)
+    "fma_small": ("fma_small.zip", "ade154f733639d52e35e32f5593efe5be76c6d70", "7.2 GiB"),
+    "fma_medium": ("fma_medium.zip", "c67b69ea232021025fca9231fc1c7c1a063ab50b", "22 GiB"),
+    "fma_large": ("fma_large.zip", "497109f4dd721066b5ce5e5f250ec604dc78939e", "93 GiB"),
+    "fma_full": ("fma_full.zip", "0f0ace23fbe9ba30ecb7e95f763e435ea802b8ab", "879 GiB"),
+}
+# fmt: off
+GENRES = (
+    "Blues", "Classical", "Country", "Easy Listening", "Electronic", "Experimental", "Folk", "Hip-Hop",
+    "Instrumental", "International", "Jazz", "Old-Time / Historic", "Pop", "Rock", "Soul-RnB", "Spoken",
+)
+CLIP_SECONDS = 30.0
+BAD_CLIPS = {
+    98565: "1.6 s long", 98567: "0.5 s long", 98569: "1.5 s long",
+    99134: "no audio", 108925: "no audio", 133297: "no audio",
+}
+COLUMNS = (
+    ("set", "split"), ("set", "subset"), ("track", "genre_top"), ("track", "duration"), ("track", "title"),
+    ("artist", "id"), ("artist", "name"), ("album", "id"), ("album", "title"),
+)
+# fmt: on
+SUBSETS = {"small": 0, "medium": 1, "large": 2, "full": 2}  # each holds the ones before; full is large, untrimmed
+
+
+def find_root(dataset, data_dir):
+    """Returns the checked `data_dir` of an FMA subset."""
+    archive, sha1, size = ARCHIVES[dataset]
+    remedy = (
+        f"It must hold fma_metadata/tracks.csv and {dataset}/000/000002.mp3: unpack {METADATA[0]} ({METADATA[2]}, "
+        f"SHA-1 {METADATA[1]}) and {archive} ({size}, SHA-1 {sha1}) from {URL} there "
+        "(`python -m zipfile -e ARCHIVE FOLDER` reads their bzip2 compression)."
+    )
+    if not data_dir:
+        raise ValueError(f"{dataset} needs data_dir, the folder of your FMA download. {remedy} Received: data_dir={data_dir!r}")
+    root = paths.resolve(data_dir)
+    if (root.parent / "fma_metadata").is_dir() and not (root / "fma_metadata").exists():
+        raise FileNotFoundError(f"data_dir must be the folder above: {root.parent}. Received: data_dir={str(data_dir)!r}")
+    for needed in (root, root / "fma_metadata" / "tracks.csv", root / dataset):
+        if not (needed.is_file() if needed.suffix == ".csv" else needed.is_dir()):
+            raise FileNotFoundError(f"{needed} does not exist. {remedy} Received: data_dir={str(data_dir)!r}")
+    return root
+
+
+def read(root, subset):
+    """Returns (tracks, excluded) of an FMA subset under `root`."""
+    csv, name = root / "fma_metadata" / "tracks.csv", subset.removeprefix("fma_")
+    table = _read_table(csv)
+    table = table[table["set_subset"].map(SUBSETS) <= SUBSETS[name]].rename_axis("track_id")
+    if table.empty:
+        raise ValueError(f"{csv} lists no track of {subset}. Received: set/subset without {name!r}")
+    table["path"] = [f"{subset}/{track_id // 1000:03d}/{track_id:06d}.mp3" for track_id in table.index]
+    files = _files(root, subset)
+    table["reason"] = [_why_excluded(row, files) for row in table.itertuples()]
+    excluded = join_excluded([table[table["reason"] != ""]])
+    kept = table[table["reason"] == ""].sort_index()
+    if kept.empty:
+        raise FileNotFoundError(
+            f"No usable track of {subset} under {root}. {describe_excluded(excluded)} Received: data_dir={str(root)!r}"
+        )
+    artists = _named(kept["artist_name"], kept["artist_id"])
+    tracks = {
+        "path": kept["path"],
+        "genre": kept["track_genre_top"].astype(str),
+        "artist": [artist or f"{UNKNOWN_ARTIST} of {path}" for artist, path in zip(artists, kept["path"])],
+        "album": _named(kept["album_title"], kept["album_id"]),
+        "title": kept["track_title"].fillna("untitled").astype(str),
+        "split": kept["set_split"].astype(str),
+        # The table has the duration of the whole track; all archives except fma_full hold clips of 30 s.
+        "duration": kept["track_duration"].clip(upper=None if subset == "fma_full" else CLIP_SECONDS),
+    }
+    return pd.DataFrame(tracks), excluded
+
+
+def _read_table(path):
+    """Returns FMA's track table with the columns of COLUMNS, flattened to `set_split` and so on."""
+    try:
+        header = pd.read_csv(path, index_col=0, header=[0, 1], nrows=0)
+    except (ValueError, IndexError) as error:  # EmptyDataError, ParserError and UnicodeDecodeError are ValueErrors
+        raise ValueError(f"{path} is not FMA's track table (CSV with a two-level header): {error}") from error
+    missing = ["/".join(column) for column in COLUMNS if column not in header.columns]
+    if missing:
+        raise ValueError(
+            f"{path} lacks columns of FMA's track table; take tracks.csv from {METADATA[0]} at {URL}. "
+            f"Received: a table without {', '.join(missing)}"
+        )
+    # The whole table is 260 MB, so only nine of its 52 columns are parsed. pandas cannot choose columns under a two-level
+    # header, so the rows of the header are skipped; the third, where there is one, holds only the name of the index.
+    wanted = [0] + [header.columns.get_loc(column) + 1 for column in COLUMNS]
+    try:
+        with open(path, encoding="utf-8") as file:
+            header_rows = 3 if [*itertools.islice(file, 3)][-1].startswith("track_id,") else 2
+        table = pd.read_csv(path, header=None, skiprows=header_rows, usecols=wanted)[wanted].set_index(0)
+        table.columns = ["_".join(column) for column in COLUMNS]
+        table.index = table.index.astype(int)
+        table["track_duration"] = table["track_duration"].astype(float)
+        if not table.index.is_unique:
+            raise ValueError(f"track id {table.index[table.index.duplicated()][0]} occurs twice")
+    except (ValueError, TypeError, IndexError) as error:  # a broken download, mostly
+        raise ValueError(f"{path} cannot be read; take tracks.csv from {METADATA[0]} at {URL}: {error}") from error
+    return table
+
+
+def _files(root, subset):
+    """Returns the audio files that are there, a set of paths relative to `root`."""
+    folders = [folder for folder in os.scandir(root / subset) if folder.is_dir()]
+    return {f"{subset}/{folder.name}/{file.name}" for folder in folders for file in os.scandir(folder) if file.is_file()}
+
+
+def _why_excluded(track, files):
+    """Returns the reason why a row of the table is left out, or an empty string."""
+    genre, split = track.track_genre_top, track.set_split
+    if track.Index in BAD_CLIPS and not track.path.startswith("fma_full"):
+        return f"known bad clip: {BAD_CLIPS[track.Index]}"
+    if not isinstance(genre, str):
+        return "no top-level genre"
+    if genre not in GENRES:
+        return f"unknown genre {genre!r}"
+    if split not in SPLITS:
+        return f"unknown split {split!r}"
+    return "" if track.path in files else "file missing"
+
+
+def _named(names, ids):
+    """Returns `"name (id)"`: readable, and unique although names repeat; empty for FMA's id -1, "none"."""
+    return ["" if key == -1 else f"{name} ({key})" if isinstance(name, str) else str(key) for name, key in zip(names, ids)]

@@ -1,0 +1,1 @@
+"""Genre recognition: systems by name on shared data, and their evaluation."""

@@ -1,0 +1,118 @@
+"""A trained classifier as two files, `classifier.keras` and `classifier.json`, and its predictions over time."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from fmalib import paths
+from fmalib.data import audio
+from fmalib.models import layers  # noqa: F401  (Keras knows the layers once they are imported)
+
+FORMAT = 1
+PLAIN = ("system", "genres", "dataset", "note")  # fields of `Classifier` whose JSON key is their name
+KEYS = {"sample_rate": "sample_rate_hz", "length": "segment_samples", **{name: name for name in PLAIN}}
+SEGMENTS_AT_ONCE = 32  # an hour of overlapping segments need not lie in memory together
+
+
+@dataclasses.dataclass(frozen=True)
+class Classifier:
+    """A trained classifier.
+
+    Attributes:
+        model: from `(batch, samples)` to genre probabilities `(batch, genres)`.
+        system, genres: name in `fmalib.genres.systems.SYSTEMS`, and genre names by column.
+        sample_rate, length: in Hz, and samples of a segment.
+        dataset, note: name of the training data set, and its caveat, which may be empty.
+    """
+
+    model: keras.Model
+    system: str
+    genres: tuple
+    sample_rate: int
+    length: int
+    dataset: str
+    note: str
+
+
+def save(classifier, folder):
+    """Writes a `Classifier` into a folder and returns the path of its model file."""
+    path = Path(folder) / "classifier.keras"
+    with paths.atomic(path) as temporary:
+        classifier.model.save(temporary)
+    facts = {key: getattr(classifier, field) for field, key in KEYS.items()}
+    paths.write_json(path.with_suffix(".json"), {"format": FORMAT, **facts})
+    return path
+
+
+def load(folder):
+    """Returns the `Classifier` in a folder.
+
+    Raises:
+        FileNotFoundError: there is none; the message says how to make one.
+        ValueError: its files are damaged or of another version.
+    """
+    folder = paths.resolve(folder)
+    path, description = folder / "classifier.keras", folder / "classifier.json"
+    if not (path.exists() and description.exists()):
+        raise FileNotFoundError(
+            "There is no trained classifier: execute notebooks/03_classifier.ipynb with a system that is a network "
+            f"(make report does), or name its output folder. Received: {folder}"
+        )
+    try:
+        facts = json.loads(description.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{description} is damaged: execute the notebook again. Received: {error}") from error
+    if not isinstance(facts, dict) or not {"format", *KEYS.values()} <= set(facts) or facts["format"] != FORMAT:
+        raise ValueError(f"{description} is not of format {FORMAT}: execute the notebook again. Received: {description}")
+    try:
+        model = keras.models.load_model(path, compile=False)  # in safe mode: no code in the file is run
+    except Exception as error:  # Keras raises many kinds for a file that is not whole
+        reason = str(error).strip().splitlines()[0][:200]
+        raise ValueError(f"{path} cannot be read: execute the notebook again. Received: {reason}") from error
+    fields = {field: facts[key] for field, key in KEYS.items()}
+    return Classifier(model=model, **fields | {"genres": tuple(facts["genres"])})
+
+
+def read_recording(path, sample_rate, length):
+    """Returns a recording as input for a classifier: float32 `(samples,)`.
+
+    Args:
+        path: of an audio file.
+        sample_rate, length: of the classifier, in Hz, and samples of a segment, the shortest recording.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        fmalib.data.audio.AudioError: it cannot be decoded, or is shorter than a segment.
+    """
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no such file. Received: {path}")
+    try:
+        with paths.quiet_stderr():
+            signal = audio.to_float(audio.decode(path, sample_rate))
+    except audio.AudioError as error:
+        raise audio.AudioError(f"{path}: {error}") from error
+    if len(signal) < length:
+        raise audio.AudioError(
+            f"{path}: a recording must hold one segment of {length / sample_rate:.1f} s. "
+            f"Received: {len(signal) / sample_rate:.1f} s"
+        )
+    return signal
+
+
+def over_time(classifier, signal):
+    """Returns (times, probabilities) of segments that overlap by half, the last one at the very end.
+
+    Times are the middles in seconds, `(segments,)`; probabilities are of shape `(segments, genres)`. `signal` is a float array
+    of shape `(samples,)` at the classifier's sample rate, at least one segment long.
+    """
+    last = len(signal) - classifier.length
+    starts = np.unique(np.append(np.arange(0, last + 1, classifier.length // 2), last))
+    probabilities = [
+        classifier.model.predict_on_batch(np.stack([signal[start : start + classifier.length] for start in part]))
+        for part in np.split(starts, range(SEGMENTS_AT_ONCE, len(starts), SEGMENTS_AT_ONCE))
+    ]
+    return (starts + classifier.length / 2) / classifier.sample_rate, np.concatenate(probabilities)

@@ -1,0 +1,129 @@
+"""Probes: simple classifiers that measure the genre information in the pooled latent of a frozen encoder."""
+
+import dataclasses
+
+import keras
+import numpy as np
+from scipy.special import softmax
+from sklearn.base import clone
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+from threadpoolctl import threadpool_limits
+
+from fmalib.genres import pooling
+from fmalib.models import layers
+from fmalib.signal import mel
+
+MEL_BANDS = 128
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """A kind of probe: an unfitted scikit-learn classifier and the candidate values of one setting.
+
+    `fitted` names the attributes that hold its parameters. A `bounded` setting cannot exceed the number of training rows.
+    """
+
+    classifier: object
+    setting: str
+    values: tuple
+    fitted: tuple
+    bounded: bool = False
+
+
+KINDS = {
+    "linear": Kind(LogisticRegression(max_iter=300), "C", (1e-4, 1e-3, 1e-2, 1e-1, 1.0), ("coef_", "intercept_")),
+    "knn": Kind(KNeighborsClassifier(weights="distance"), "n_neighbors", (1, 3, 5, 11, 21), ("_fit_X",), bounded=True),
+    "svm": Kind(SVC(), "C", (0.3, 1.0, 3.0, 10.0), ("support_vectors_", "dual_coef_", "intercept_")),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Probe:
+    """A fitted probe.
+
+    Attributes:
+        model, section: scikit-learn pipeline of a scaler and the classifier, and the slice of features that it reads.
+        n_genres: columns of its probabilities.
+        n_parameters: of the classifier, without scaler and pooling.
+        description: kind, section and setting, as selected on validation.
+    """
+
+    model: object
+    section: slice
+    n_genres: int
+    n_parameters: int
+    description: str
+
+    def predict(self, features):
+        """Returns genre probabilities `(rows, genres)` of features `(rows, features)`; 0 for genres without training rows."""
+        features = features[:, self.section]
+        if hasattr(self.model, "predict_proba"):
+            known = self.model.predict_proba(features)
+        else:
+            decision = self.model.decision_function(features)
+            if decision.ndim == 1:  # of two classes
+                decision = np.stack([-decision, decision], axis=1)
+            known = softmax(decision, axis=1)
+        full = np.zeros((len(features), self.n_genres))
+        full[:, self.model.classes_] = known
+        return full
+
+
+def fit(kind, features, labels, held_out, held_out_labels, *, sections=None, n_genres):
+    """Returns the `Probe` with the best accuracy on validation, of all settings and groups of features.
+
+    Args:
+        kind: `linear`: logistic regression with a squared penalty; `knn`: k nearest neighbours, weighted by distance; `svm`:
+            a support vector machine with a Gaussian kernel, whose probabilities are a softmax of its decision values.
+            All take standardised features.
+        features, labels: of the training rows, `(rows, features)` and `(rows,)`.
+        held_out, held_out_labels: of the validation rows.
+        sections: groups of features, slices by name; None takes all.
+        n_genres: columns of the probabilities.
+
+    Raises:
+        ValueError: an unknown kind, or training rows of fewer than two genres.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"A probe must be one of {', '.join(KINDS)}. Received: {kind!r}")
+    if (found := len(np.unique(labels))) < 2:
+        raise ValueError(f"A probe needs training rows of two genres or more. Received: {found}")
+    chosen = KINDS[kind]
+
+    def candidates():
+        for name, section in (sections or {"all": slice(None)}).items():
+            for value in (value for value in chosen.values if value <= len(labels) or not chosen.bounded):
+                classifier = clone(chosen.classifier).set_params(**{chosen.setting: value})
+                with threadpool_limits(1):  # several threads on products this small take ten times as long
+                    model = make_pipeline(StandardScaler(), classifier).fit(features[:, section], labels)
+                n_parameters = sum(getattr(classifier, attribute).size for attribute in chosen.fitted)
+                yield Probe(model, section, n_genres, n_parameters, f"{kind} on {name}, {chosen.setting} {value:g}")
+
+    return max(candidates(), key=lambda probe: (probe.predict(held_out).argmax(axis=1) == held_out_labels).mean())
+
+
+def mel_pca_encoder(cache, tracks, *, samples, latent):
+    """Returns principal components of log-mel frames as an encoder: the linear control for autoencoders.
+
+    Args:
+        cache, tracks: the training audio.
+        samples, latent: length of a segment, and components of each frame, at most 128, the number of mel bands.
+
+    Returns:
+        Model from `(batch, samples)` to `(batch, frames, min(latent, 128))`, logarithmic already.
+    """
+    n_fft, hop = mel.frame_sizes(cache.sample_rate)
+    audio = keras.Input((samples,), name="audio")
+    spectrogram = layers.LogMel(cache.sample_rate, MEL_BANDS, n_fft, hop, name="log_mel")(audio)
+    batches = pooling.middle_segments(cache, tracks, samples)
+    frames = keras.Model(audio, spectrogram).predict(batches, verbose=0).reshape(-1, MEL_BANDS)
+    pca = PCA(min(latent, *frames.shape), svd_solver="full").fit(frames)
+    project = keras.layers.Dense(pca.n_components_, name="pca")
+    encoder = keras.Model(audio, project(spectrogram), name="encoder")
+    project.set_weights([pca.components_.T, -pca.mean_ @ pca.components_.T])
+    return encoder

@@ -1,0 +1,98 @@
+"""Results of genre systems, and their summary over seeds."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import pandas as pd
+
+from fmalib.genres import evaluation
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Result:
+    """A system's genre probabilities on validation and test, and its costs.
+
+    Attributes:
+        name, seed, description: of the system, of the run, and one line.
+        probabilities, rows: of the test, `(segments, genres)` and their segment table; one row a track for whole clips.
+        validation_probabilities, validation_rows: the same of validation, for calibration.
+        n_parameters: of the encoder and the classifier, without a probe's pooling and scaling.
+        seconds: of training, autoencoder included, as logged then; of a probe, of the features of all splits, without fitting.
+        seconds_fma_small: an epoch (or the one pass of a probe) on 6,400 clips, extrapolated; None where no audio is read.
+        runs, histories: names of run folders, and a dict from phase to table of epochs.
+        model: Keras model from segments to probabilities; None for probes and controls.
+    """
+
+    name: str = ""
+    seed: int
+    probabilities: np.ndarray
+    rows: pd.DataFrame
+    validation_probabilities: np.ndarray
+    validation_rows: pd.DataFrame
+    n_parameters: int
+    seconds: float
+    seconds_fma_small: float | None = None
+    runs: tuple = ()
+    model: keras.Model | None = None
+    histories: dict = dataclasses.field(default_factory=dict)
+    description: str = ""
+
+    def __str__(self):
+        return f"{self.name}, seed {self.seed}: {self.description}"
+
+    @property
+    def votes(self):
+        """The majority vote of each test track, see `evaluation.votes`."""
+        return evaluation.votes(self.probabilities, self.rows)
+
+    def summary(self):
+        """Returns `evaluation.summarise` of the test, with `n_parameters`, `seconds`, calibration before and after scaling."""
+        labels = self.rows["label"]
+        temperature = evaluation.fit_temperature(self.validation_probabilities, self.validation_rows["label"])
+        scaled = evaluation.with_temperature(self.probabilities, temperature)
+        return {
+            **evaluation.summarise(self.probabilities, self.rows, self.probabilities.shape[1]),
+            "n_parameters": self.n_parameters,
+            "seconds": self.seconds,
+            "seconds_per_epoch_fma_small": self.seconds_fma_small,
+            "calibration_error": evaluation.calibration_error(self.probabilities, labels),
+            "temperature": temperature,
+            "calibration_error_scaled": evaluation.calibration_error(scaled, labels),
+        }
+
+
+def over_seeds(results):
+    """Returns the summary of a system's first result, with means and deviations over the results of all seeds.
+
+    Adds `seeds`, `accuracy_segment_mean`, `accuracy_segment_std`, `accuracy_vote_mean`, `accuracy_vote_std`; the deviation is
+    of a sample, None for one seed. `seconds` are of one seed.
+    """
+    summaries = [result.summary() for result in results]
+    spread = {"seeds": [result.seed for result in results]}
+    for key in ("accuracy_segment", "accuracy_vote"):
+        values = [summary[key] for summary in summaries]
+        spread[f"{key}_mean"] = float(np.mean(values))
+        spread[f"{key}_std"] = float(np.std(values, ddof=1)) if len(values) > 1 else None
+    return {**summaries[0], **spread}
+
+
+def table(summaries):
+    """Returns summaries by `over_seeds`, a dict by name, as a table for display: one row a system."""
+    several = any(len(summary["seeds"]) > 1 for summary in summaries.values())
+    rows = {}
+    for name, summary in summaries.items():
+        rows[name] = {
+            "segment": summary["accuracy_segment"],
+            "vote": summary["accuracy_vote"],
+            "95 % interval": "{:.2f} to {:.2f}".format(*summary["accuracy_vote_ci95"]),
+            "mean vote": summary["accuracy_mean_vote"],
+            "macro F1": summary["macro_f1"],
+            "calibration error": summary["calibration_error"],
+            "after scaling": summary["calibration_error_scaled"],
+            "parameters": f"{summary['n_parameters']:,}",
+            "seconds": round(summary["seconds"]),
+        }
+        if several:
+            rows[name]["vote, all seeds"] = f"{summary['accuracy_vote_mean']:.3f} ± {summary['accuracy_vote_std']:.3f}"
+    return pd.DataFrame(rows).T.infer_objects()

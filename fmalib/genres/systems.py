@@ -1,0 +1,259 @@
+"""Genre systems by name, on equal terms: the same tracks, and the same segments except for whole-clip MFCC statistics.
+
+Everything that a system selects, it selects on validation. `fmalib.genres.comparison.prepare` fixes what all systems share.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from functools import partial
+
+import keras
+import numpy as np
+import pandas as pd
+
+from fmalib.data.segments import VALIDATION_SEGMENTS
+from fmalib.data.tracks import SPLITS
+from fmalib.genres import descriptors, pooling, probes
+from fmalib.genres.comparison import BATCH_SIZE, encoder_for, train_autoencoder
+from fmalib.genres.results import Result
+from fmalib.models import audeep, classifiers
+from fmalib.training import runs
+
+FMA_SMALL = 6400  # training clips, for which times are extrapolated
+MIXUP = 0.3
+PATIENCE = 7  # epochs without a better validation loss; the learning rate falls within five
+SHUFFLED = "shuffled_"  # before a system's name: the same on permuted labels
+
+
+@dataclasses.dataclass(frozen=True)
+class System:
+    """A way to name a genre: `build(comparison, seed)` trains it, or finds it, and returns its `Result`.
+
+    `learns` is False where permuted labels cannot change the predictions.
+    """
+
+    build: Callable
+    description: str
+    learns: bool = True
+
+
+def check(names):
+    """Raises ValueError unless each is a system's name, with or without `shuffled_` before it."""
+    for name in names:
+        if name not in _ALL:
+            raise ValueError(f"systems must be of {', '.join(SYSTEMS)}, or one of these after {SHUFFLED!r}. Received: {name!r}")
+
+
+def describe(name):
+    """Returns the description of a system by its name."""
+    return _ALL[name].description
+
+
+def run(name, comparison, seed=0):
+    """Returns the `fmalib.genres.results.Result` of a system by its name in `SYSTEMS`, or of `shuffled_` and a name.
+
+    Trainings and features of the same data, settings and seed are found again.
+    """
+    check([name])
+    result = _ALL[name].build(comparison, seed)
+    return dataclasses.replace(result, name=name, description=result.description or describe(name))
+
+
+def repeat(name, comparison, seeds):
+    """Returns the results of a system for several seeds, a list."""
+    return [run(name, comparison, seed) for seed in seeds]
+
+
+def learning_curve(name, comparison, shares, seed=0):
+    """Returns a table of accuracy by track over shares of training artists: `share`, `n_tracks`, `accuracy`, `low`, `high`."""
+    rows = []
+    for share in shares:
+        part = comparison.with_artists(share, seed)
+        result = run(name, part, seed).summary()
+        rows.append((share, len(part.training), result["accuracy_vote"], *result["accuracy_vote_ci95"]))
+    return pd.DataFrame(rows, columns=["share", "n_tracks", "accuracy", "low", "high"])
+
+
+def compiled(model, pipeline, first_epoch=0):
+    """Returns the classifier with the study's optimizer, Adam at 1e-3, a quarter less every five epochs, and the labels' loss.
+
+    `first_epoch` counts the epochs of an earlier phase, for the learning rate.
+    """
+    loss = "categorical_crossentropy" if pipeline.n_classes else "sparse_categorical_crossentropy"
+    rate = runs.staircase(1e-3, steps_per_epoch=pipeline.steps_per_epoch, first_epoch=first_epoch)
+    model.compile(keras.optimizers.Adam(rate), loss, metrics=["accuracy"])
+    return model
+
+
+def _head(comparison, seed, *, head="study", mixup=0.0, finetune=True, trained=True):
+    autoencoder = train_autoencoder(comparison, seed, trained=trained)
+    pipeline, name = comparison.pipeline(mixup), f"{autoencoder.name}_{head}"
+    build = comparison.head if comparison.head and head == "study" else partial(classifiers.latent_classifier, head=head)
+
+    def frozen():
+        return compiled(build(encoder_for(comparison, autoencoder), len(comparison.data.genres)), pipeline)
+
+    def unfrozen():
+        return compiled(classifiers.unfrozen(trainings["frozen"].model), pipeline, comparison.epochs["frozen"])
+
+    trainings = {"frozen": _train(f"{name}_frozen", frozen, pipeline, "frozen", comparison, seed)}
+    if finetune:
+        trainings["fine-tuned"] = _train(f"{name}_finetuned", unfrozen, pipeline, "finetuned", comparison, seed)
+    result = _network_result(comparison, seed, trainings)
+    before = (autoencoder.run,) if autoencoder.run else ()
+    return dataclasses.replace(result, seconds=result.seconds + autoencoder.seconds, runs=before + result.runs)
+
+
+def _network(comparison, seed, *, name, network, mixup=0.0):
+    pipeline, sizes = comparison.pipeline(mixup), {"samples": comparison.length, "sample_rate": comparison.cache.sample_rate}
+
+    def build():
+        return compiled(network(len(comparison.data.genres), **sizes), pipeline)
+
+    return _network_result(comparison, seed, {"network": _train(name, build, pipeline, "network", comparison, seed)})
+
+
+def _audeep(comparison, seed):
+    pipeline, rate = comparison.audio_pipeline(comparison.length, BATCH_SIZE), comparison.cache.sample_rate
+
+    def build():
+        model = audeep.recurrent_autoencoder(samples=comparison.length, sample_rate=rate)
+        model.compile(keras.optimizers.Adam(1e-3, clipnorm=2.0), audeep.loss(rate))
+        return model
+
+    training = _train("audeep", build, pipeline, "autoencoder", comparison, seed)
+    result = _probe(comparison, seed, "audeep", audeep.encoder_of(training.model), seconds=training.seconds)
+    facts = {"runs": (training.directory.name,), "histories": {"autoencoder": training.history}}
+    return dataclasses.replace(result, seconds_fma_small=_at_fma_small(training, pipeline), **facts)
+
+
+def _latent_probe(comparison, seed, *, kind="linear", trained=True):
+    autoencoder = train_autoencoder(comparison, seed, trained=trained)
+    encoder, seconds = encoder_for(comparison, autoencoder), autoencoder.seconds if autoencoder.run else 0.0
+    result = _probe(comparison, seed, autoencoder.name, encoder, kind, seconds=seconds)
+    return dataclasses.replace(result, runs=(autoencoder.run,) if autoencoder.run else ())
+
+
+def _mel_pca(comparison, seed):
+    sizes = {"samples": comparison.length, "latent": comparison.latent}
+    encoder = probes.mel_pca_encoder(comparison.cache, comparison.unlabelled[0], **sizes)
+    return _probe(comparison, seed, "mel_pca", encoder, logarithmic=True)
+
+
+def _probe(comparison, seed, name, encoder, kind="linear", *, seconds=0.0, logarithmic=False):
+    """Returns the result of a probe on an encoder's latent; its seconds leave out the probe's fitting."""
+    cache, (training, validation) = comparison.cache, comparison.unlabelled
+    tracks = pd.concat([training, validation, comparison.test])
+    tracks = tracks.loc[cache.tracks.index[cache.tracks.index.isin(tracks.index)]]  # in reading order
+    sizes, options = (comparison.length, comparison.segments_per_track), {"progress": comparison.progress}
+    table = pooling.latent_features(name, encoder, cache, tracks, training, *sizes, logarithmic=logarithmic, **options)
+    result = _probe_result(comparison, seed, kind, table, comparison.rows)
+    n_parameters = encoder.count_params() + result.n_parameters
+    return dataclasses.replace(result, n_parameters=n_parameters, seconds=seconds + table.seconds)
+
+
+def _mfcc_svm(comparison, seed):
+    def rows(split):
+        return getattr(comparison, split).reset_index()[["track_id", "label", "artist"]].assign(start=0)
+
+    table = descriptors.mfcc_table(comparison.cache, progress=comparison.progress)
+    result = _probe_result(comparison, seed, "svm", table, rows)
+    return dataclasses.replace(result, description=f"{result.description} of 140 MFCC statistics")
+
+
+def _majority(comparison, seed):
+    labels, n_genres = comparison.training["label"], len(comparison.data.genres)
+    shares = labels.value_counts(normalize=True).reindex(range(n_genres), fill_value=0.0).to_numpy()
+    facts = {"n_parameters": 0, "seconds": 0.0}
+    return _result(seed, lambda split: np.tile(shares, (len(comparison.rows(split)), 1)), comparison.rows, **facts)
+
+
+def _train(name, build, pipeline, phase, comparison, seed):
+    """Returns the `runs.Run` of the compiled network that `build()` returns; half precision where there is a GPU."""
+    options = {"epochs": comparison.epochs[phase], "seed": seed, "patience": PATIENCE, "progress": comparison.progress}
+    with runs.mixed_precision():
+        runs.set_seed(seed)
+        return runs.train_or_load(name, build(), pipeline, **options)
+
+
+def _network_result(comparison, seed, trainings):
+    """Returns the result of the last of several trainings, a dict from phase to `runs.Run`."""
+    last = list(trainings.values())[-1]
+    return _result(
+        seed,
+        lambda split: last.model.predict(comparison.batches(split), verbose=0),
+        comparison.rows,
+        n_parameters=last.model.count_params(),
+        seconds=sum(training.seconds for training in trainings.values()),
+        seconds_fma_small=_at_fma_small(last, comparison.pipeline()),
+        runs=tuple(training.directory.name for training in trainings.values()),
+        model=last.model,
+        histories={phase: training.history for phase, training in trainings.items()},
+        description="; ".join(map(str, trainings.values())),
+    )
+
+
+def _probe_result(comparison, seed, kind, table, rows):
+    """Returns the result of a probe on `descriptors.Features`; `rows` takes a split's name and returns its segment table."""
+    features = {split: table.of(getattr(comparison, split)) for split in SPLITS}
+    training, validation = ((features[split], rows(split)["label"].to_numpy()) for split in SPLITS[:2])
+    probe = probes.fit(kind, *training, *validation, sections=table.sections, n_genres=len(comparison.data.genres))
+    facts = {"n_parameters": probe.n_parameters, "seconds": table.seconds, "description": probe.description}
+    at_fma_small = table.seconds / len(table.track_ids) * FMA_SMALL
+    return _result(seed, lambda split: probe.predict(features[split]), rows, seconds_fma_small=at_fma_small, **facts)
+
+
+def _result(seed, predict, rows, **facts):
+    """Returns the `Result` of two functions of a split's name, for probabilities and segment table, and its other fields."""
+    validation = {"validation_probabilities": predict("validation"), "validation_rows": rows("validation")}
+    return Result(seed=seed, probabilities=predict("test"), rows=rows("test"), **validation, **facts)
+
+
+def _at_fma_small(training, pipeline):
+    """Returns the seconds of an epoch with one crop of each of 6,400 clips and FMA-small's 800 validation clips.
+
+    A validation segment has no backward pass and counts as a third of a training segment.
+    """
+    seconds = training.history["seconds"]
+    later = seconds[1:] if len(seconds) > 1 else seconds  # the first one compiles
+    validation = VALIDATION_SEGMENTS / 3
+    here = len(pipeline.training) * pipeline.crops_per_track + len(pipeline.validation) * validation
+    return float(later.median() * (FMA_SMALL + FMA_SMALL / 8 * validation) / here)
+
+
+def _shuffled(system):
+    def build(comparison, seed):
+        result = system.build(comparison.shuffled(seed), seed)
+        return dataclasses.replace(result, description=f"{result.description or system.description} (shuffled labels)")
+
+    return System(build, f"{system.description}, on shuffled labels")
+
+
+# fmt: off
+SYSTEMS = {
+    "latent_frozen": System(partial(_head, finetune=False), "the study's head on the frozen encoder"),
+    "latent_finetuned": System(_head, "the study's recipe: its head on the frozen encoder, then everything trained"),
+    "latent_lstm": System(partial(_head, head="lstm"), "the head of the study's frequency branch, then fine-tuned"),
+    "latent_pooled": System(
+        partial(_head, head="pooled", mixup=MIXUP), "our head: log compression, statistics over time, then fine-tuned"),
+    "latent_linear": System(_latent_probe, "linear probe on the pooled latent"),
+    "latent_knn": System(partial(_latent_probe, kind="knn"), "k nearest neighbours in the pooled latent"),
+    "latent_svm": System(partial(_latent_probe, kind="svm"), "support vector machine on the pooled latent"),
+    "cnn": System(
+        partial(_network, name="cnn", network=classifiers.genre_cnn, mixup=MIXUP),
+        "our network on log-mel spectrograms, from scratch, augmented"),
+    "bbnn": System(
+        partial(_network, name="bbnn", network=classifiers.bbnn),
+        "bottom-up broadcast network (Liu et al. 2019), from scratch"),
+    "audeep": System(_audeep, "recurrent sequence autoencoder (auDeep) and a linear probe"),
+    "mfcc_svm": System(_mfcc_svm, "control: statistics of MFCCs over the whole clip, and an SVM"),
+    "mel_pca": System(_mel_pca, "control: principal components of log-mel frames, pooled as the latent, and a linear probe"),
+    "random_encoder": System(
+        partial(_latent_probe, trained=False),
+        "control: linear probe on the untrained encoder (of `sparse`, a plain MDCT: nothing random)"),
+    "random_frozen": System(
+        partial(_head, finetune=False, trained=False), "control: the study's head on the untrained encoder, frozen"),
+    "majority": System(_majority, "control: always the most frequent genre", learns=False),
+}
+# fmt: on
+_ALL = SYSTEMS | {SHUFFLED + name: _shuffled(system) for name, system in SYSTEMS.items() if system.learns}

@@ -1,0 +1,1 @@
+"""Latent spaces: representations of the same segments, maps, clusters, variance components."""

@@ -1,0 +1,1 @@
+"""Functions that return Keras models, with every layer in `layers` and every loss in `losses`."""

@@ -1,0 +1,1 @@
+"""Transforms as tensor functions: STFT, mel bands, MDCT, codewords of its largest coefficients."""

@@ -1,0 +1,76 @@
+"""Keras callbacks that make a training resumable and its epochs visible."""
+
+import time
+
+import keras
+import numpy as np
+
+from fmalib import paths
+
+
+class Clock(keras.callbacks.Callback):
+    """Adds the `seconds` of each epoch to its logs; comes first, so that the others see them."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.started = time.perf_counter()
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs["seconds"] = round(time.perf_counter() - self.started, 3)
+
+
+class Reseed(keras.callbacks.Callback):
+    """Makes the noise of an epoch (dropout, augmentation) a function of seed and epoch.
+
+    Keras saves no layer's random state with its weights, so without this a resumed training would see other noise.
+    """
+
+    def __init__(self, seed):
+        super().__init__()
+        self.seed = seed
+
+    def on_epoch_begin(self, epoch, logs=None):
+        states = [variable for variable in self.model.variables if variable.path.endswith("seed_generator_state")]
+        for number, state in enumerate(states):
+            state.assign(np.array([self.seed + number, epoch << 24], dtype=state.dtype))
+
+
+class Backup(keras.callbacks.Callback):
+    """Saves weights and optimizer after each epoch, in one file that is replaced as a whole.
+
+    Keras's BackupAndRestore writes weights and epoch to two files, neither atomically: a kill in between repeats an epoch.
+    Here the epoch follows from the optimizer's step count.
+    """
+
+    def __init__(self, path):
+        super().__init__()
+        self.path = path
+
+    def on_epoch_end(self, epoch, logs=None):
+        if np.isfinite(logs["loss"]):
+            with paths.atomic(self.path) as temporary:
+                self.model.save_weights(temporary)
+
+
+class Bar(keras.callbacks.Callback):
+    """Moves a tqdm bar on by one each epoch and shows the losses beside it."""
+
+    def __init__(self, shown):
+        super().__init__()
+        self.shown = shown
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.shown.set_postfix({key: f"{value:.4g}" for key, value in logs.items() if key in ("loss", "val_loss")})
+        self.shown.update()
+
+
+class ResumableEarlyStopping(keras.callbacks.EarlyStopping):
+    """Early stopping that replays logged losses first, so that patience survives a restart."""
+
+    def __init__(self, past_losses, **options):
+        super().__init__(monitor="val_loss", mode="min", **options)
+        self.past_losses = past_losses
+
+    def on_train_begin(self, logs=None):
+        super().on_train_begin(logs)
+        for epoch, loss in enumerate(self.past_losses):
+            self.on_epoch_end(epoch, {"val_loss": loss})

@@ -1,0 +1,313 @@
+"""Training over Keras's `fit`: run folders, train-or-load by content, exact resume.
+
+A run folder `outputs/runs/<name>-<key>/` holds
+
+    run.json            parameters, versions, data fingerprint, duration, and whether the run is finished
+    history.csv         one row per epoch
+    model.keras         the weights of the best epoch by validation loss
+    best.weights.h5, backup.weights.h5      while it trains
+"""
+
+import contextlib
+import dataclasses
+import hashlib
+import importlib.metadata
+import json
+import platform
+import subprocess
+import time
+from pathlib import Path
+
+import filelock
+import keras
+import numpy as np
+import pandas as pd
+
+import fmalib
+from fmalib import paths
+from fmalib.progress import bar
+from fmalib.training import callbacks
+
+MAX_EPOCHS = 200  # for which a learning-rate schedule is laid out
+REFERENCES = ("keras_history", "input_layers", "output_layers")  # to layers, in the configuration of a graph
+PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "librosa", "soundfile", "soxr", "scikit-learn", "pandas")
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A finished training.
+
+    Attributes:
+        directory: the run folder.
+        model: with the weights of its best epoch.
+        history: one row per epoch: losses, metrics and `seconds`.
+        loaded: whether it was found rather than trained.
+    """
+
+    directory: Path
+    model: keras.Model
+    history: pd.DataFrame
+    loaded: bool
+
+    @property
+    def seconds(self):
+        """What the training took, over all its interruptions."""
+        return float(self.history["seconds"].sum())
+
+    def __str__(self):
+        best = self.history["val_loss"].idxmin()
+        return (
+            f"{self.directory.name} {'found' if self.loaded else 'trained'}: {len(self.history)} epochs in "
+            f"{self.seconds:.0f} s; best is epoch {best + 1}, validation loss {self.history['val_loss'][best]:.4g}"
+        )
+
+
+def set_seed(seed):
+    """Seeds Python, numpy and TensorFlow, and asks TensorFlow for deterministic kernels."""
+    import tensorflow as tf
+
+    if not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**31:
+        raise ValueError(f"seed must be an integer from 0 to 2**31 - 1. Received: seed={seed!r}")
+    keras.utils.set_random_seed(int(seed))
+    tf.config.experimental.enable_op_determinism()
+
+
+@contextlib.contextmanager
+def mixed_precision():
+    """Lets models that are built inside compute in half precision where there is a GPU; on a CPU it changes nothing."""
+    import tensorflow as tf
+
+    before = keras.config.dtype_policy()
+    if tf.config.list_physical_devices("GPU"):
+        keras.config.set_dtype_policy("mixed_float16")
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def staircase(initial, *, steps_per_epoch, factor=0.75, every=5, first_epoch=0):
+    """Returns a learning-rate schedule: `initial`, times `factor` every `every` epochs, as in the original study.
+
+    Args:
+        first_epoch: epochs that an earlier phase of the training has had. The rate stays after 200 more.
+    """
+    later = [epoch for epoch in range(first_epoch + 1, first_epoch + MAX_EPOCHS) if epoch % every == 0]
+    return keras.optimizers.schedules.PiecewiseConstantDecay(
+        [(epoch - first_epoch) * steps_per_epoch - 1 for epoch in later],
+        [initial * factor ** (epoch // every) for epoch in (first_epoch, *later)],
+    )
+
+
+def train_or_load(name, model, pipeline, *, epochs, seed, patience=10, runs_dir=None, progress=True):
+    """Returns the `Run` of a model: found if the same was trained before, resumed if it was stopped, else trained.
+
+    "The same" is decided by content: layers, initial weights, optimizer, loss, metrics, and the arguments below. Names of
+    layers do not count, nor do the Python modules of registered classes; the code of classes and functions is not seen.
+    The weights of the best epoch by validation loss are kept. The model given stays untrained, so that the same call finds
+    the run again.
+
+    Args:
+        name: of the run, for people; part of the folder's name.
+        model: compiled, built after `set_seed(seed)`.
+        pipeline: the `fmalib.data.segments.Pipeline` to train on; the loss on its validation part selects the epoch and
+            stops early.
+        epochs: how many at most.
+        seed: of crops and noise.
+        patience: epochs without improvement before training stops; None never stops early.
+        runs_dir: parent folder; None means `fmalib.paths.runs_dir()`.
+        progress: whether to show a bar.
+
+    Raises:
+        ValueError: `epochs` below 1, an impossible `seed`, or a model that is not compiled.
+        FloatingPointError: the loss became NaN or infinite; the run folder keeps its history.
+    """
+    if not isinstance(epochs, (int, np.integer)) or epochs < 1:
+        raise ValueError(f"epochs must be a positive integer. Received: epochs={epochs!r}")
+    if not model.compiled:
+        raise ValueError(f"The model must be compiled before training. Received: model={model.name!r}, not compiled")
+    set_seed(seed)
+    settings = {**pipeline.content(), "epochs": int(epochs), "patience": patience, "seed": int(seed)}
+    directory = (paths.resolve(runs_dir) if runs_dir else paths.runs_dir()) / f"{name}-{_content_key(model, settings)}"
+    directory.mkdir(parents=True, exist_ok=True)
+    # Two sweeps may want the same autoencoder at the same time: the second waits, then finds it.
+    with filelock.FileLock(directory / ".lock"):
+        loaded = _finished(directory)
+        if not loaded:
+            with _left_as_it_was(model):
+                _train(name, model, pipeline, directory, settings, progress)
+    # Read in either case, so that a second run cannot differ from the first. A copy has the names of the model given.
+    trained = keras.models.clone_model(model)
+    trained.load_weights(directory / "model.keras")
+    return Run(directory, trained, pd.read_csv(directory / "history.csv"), loaded)
+
+
+def _finished(directory):
+    """Returns whether a run folder holds a whole training."""
+    try:
+        info = json.loads((directory / "run.json").read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):  # a power failure may leave an empty file
+        return False
+    return info["finished"] and all((directory / file).exists() for file in ("model.keras", "history.csv"))
+
+
+@contextlib.contextmanager
+def _left_as_it_was(model):
+    """Puts back a model's weights, random states and optimizer after a training."""
+    variables = [*model.variables, *model.optimizer.variables]
+    before = [np.array(variable) for variable in variables]
+    try:
+        yield
+    finally:
+        for variable, value in zip(variables, before):
+            variable.assign(value)
+
+
+def _train(name, model, pipeline, directory, settings, progress):
+    """Trains to the end and fills the run folder."""
+    info = {"name": name, "settings": settings, "n_parameters": model.count_params()}
+    info |= {"versions": versions(), "commit": _git_commit()}
+    paths.write_json(directory / "run.json", {**info, "finished": False})
+    started = time.perf_counter()
+    _fit(model, pipeline, directory, settings, progress)
+    with paths.atomic(directory / "model.keras") as temporary:
+        model.save(temporary)
+    info["training_seconds"] = float(pd.read_csv(directory / "history.csv")["seconds"].sum())
+    info["wall_seconds_since_last_resume"] = time.perf_counter() - started
+    paths.write_json(directory / "run.json", {**info, "finished": True})
+    for leftover in ("best.weights.h5", "backup.weights.h5"):
+        (directory / leftover).unlink(missing_ok=True)
+
+
+def _fit(model, pipeline, directory, settings, progress):
+    """Trains from the last whole epoch on; leaves the best epoch's weights in the model."""
+    epochs, seed, patience = settings["epochs"], settings["seed"], settings["patience"]
+    backup, best, log = (directory / file for file in ("backup.weights.h5", "best.weights.h5", "history.csv"))
+    first_epoch, past_losses = _resume(model, pipeline, backup, log)
+    shown = bar(initial=first_epoch, total=epochs, desc=directory.name.rpartition("-")[0], unit="epoch", progress=progress)
+    lowest = min(past_losses, default=None)
+    watching = [
+        callbacks.Clock(),
+        callbacks.Reseed(seed),
+        keras.callbacks.TerminateOnNaN(),
+        keras.callbacks.ModelCheckpoint(best, save_best_only=True, save_weights_only=True, initial_value_threshold=lowest),
+        keras.callbacks.CSVLogger(log, append=True),
+        callbacks.Backup(backup),
+        callbacks.Bar(shown),
+    ]
+    if patience is not None:
+        watching.append(callbacks.ResumableEarlyStopping(past_losses, patience=patience))
+    with shown:
+        if first_epoch < epochs and not _stopped_early(past_losses, patience):
+            model.fit(
+                pipeline.crops(seed, first_epoch),
+                validation_data=pipeline.held_out(),
+                initial_epoch=first_epoch,
+                epochs=epochs,
+                steps_per_epoch=pipeline.steps_per_epoch,
+                callbacks=watching,
+                verbose=0,
+                shuffle=False,  # the pipeline does it
+            )
+    _check_finite(log, directory)
+    model.load_weights(best)
+
+
+def _resume(model, pipeline, backup, log):
+    """Returns (first epoch to train, validation losses before it); loads weights and optimizer of a stopped training."""
+    steps_before = int(model.optimizer.iterations)
+    if backup.exists():
+        model.load_weights(backup)
+    # In half precision, steps that overflow are skipped and not counted, hence the rounding up.
+    first_epoch = -(-(int(model.optimizer.iterations) - steps_before) // pipeline.steps_per_epoch)
+    if not first_epoch or not log.exists():
+        log.unlink(missing_ok=True)
+        return first_epoch, []
+    past = pd.read_csv(log)[:first_epoch]  # a kill between the log and the backup leaves a row too many
+    with paths.atomic(log) as temporary:
+        past.to_csv(temporary, index=False)
+    return first_epoch, past["val_loss"].tolist()
+
+
+def _check_finite(log, directory):
+    """Raises FloatingPointError unless all logged validation losses are finite."""
+    losses = pd.read_csv(log)["val_loss"] if log.exists() else pd.Series(dtype=float)
+    if losses.empty or not np.isfinite(losses.to_numpy()).all():
+        raise FloatingPointError(
+            f"The loss is no longer finite in epoch {len(losses)}: lower the learning rate, or look for broken audio. "
+            f"Received: run {directory}"
+        )
+
+
+def _stopped_early(losses, patience):
+    """Returns whether early stopping had already ended a training with these validation losses."""
+    return bool(losses) and patience is not None and len(losses) - 1 - int(np.argmin(losses)) >= patience
+
+
+def _content_key(model, settings):
+    """Returns a short hash of everything that decides a training's result."""
+    model.optimizer.build(model.trainable_variables)  # else its state before and after a training would differ
+    content = [_nameless(json.loads(model.to_json())), settings]
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
+    for variable in [*model.weights, *model.optimizer.variables]:
+        digest.update(f"{variable.dtype} {variable.shape}".encode() + np.array(variable).tobytes())
+    return digest.hexdigest()[:10]
+
+
+def _nameless(value, positions=None):
+    """Returns a Keras configuration without what no result depends on.
+
+    Keras counts unnamed layers and optimizers through a session: building a model twice gives `dense` and `dense_1`. Here
+    they have no name, and a graph refers to its layers by position. Registered classes lose their Python module.
+    """
+    if isinstance(value, list):
+        return [_nameless(part, positions) for part in value]
+    if not isinstance(value, dict):
+        return value
+    config, dropped = value.get("config"), set()
+    if ">" in (value.get("registered_name") or ""):
+        dropped.add("module")
+    # A name is also that of a precision or a metric, which do count: only layers and optimizers lose theirs.
+    if isinstance(config, dict) and ("inbound_nodes" in value or config.keys() & {"trainable", "batch_shape", "learning_rate"}):
+        dropped.add("name")
+        value = {**value, "config": {key: part for key, part in config.items() if key != "name"}}
+    if "input_layers" in value:
+        positions = {layer["name"]: number for number, layer in enumerate(value["layers"])}
+    return {
+        key: _by_position(part, positions) if key in REFERENCES else _nameless(part, positions)
+        for key, part in value.items()
+        if key not in dropped
+    }
+
+
+def _by_position(value, positions):
+    """Returns references to layers, `[name, node, tensor]` in any nesting, with positions instead of names."""
+    if isinstance(value, dict):
+        return {key: _by_position(part, positions) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_by_position(part, positions) for part in value]
+    return positions[value] if isinstance(value, str) else value
+
+
+def versions():
+    """Returns the versions of what decides results, as a dict of strings."""
+    packages = {name: importlib.metadata.version(name) for name in PACKAGES}
+    return {"fmalib": fmalib.__version__, "python": platform.python_version(), **packages, "platform": platform.platform()}
+
+
+def _git_commit():
+    """Returns fmalib's commit, with `+` if files differ from it; None where it is not a checkout."""
+    checkout = Path(fmalib.__file__).resolve().parent.parent
+    if not (checkout / ".git").exists():
+        return None
+    try:
+        done = subprocess.run(
+            ["git", "describe", "--always", "--dirty=+", "--abbrev=10"],
+            cwd=checkout,
+            capture_output=True,
+            text=True,
+            timeout=10,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None

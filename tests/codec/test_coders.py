@@ -1,0 +1,95 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from fmalib.codec import classical, coders, metrics
+from fmalib.data import audio_cache, segments
+from fmalib.training import autoencoders
+
+LENGTH = 16_384
+
+
+@pytest.fixture(scope="module")
+def measured(synth_data):
+    """Decoded audio, a pipeline, and test tracks of the smallest corpus."""
+    decoded = audio_cache.build(synth_data, 8000, progress=False)
+    train, validation, test = (
+        segments.select(synth_data, decoded, split, LENGTH)[0].iloc[:4] for split in ("training", "validation", "test")
+    )
+    return decoded, segments.Pipeline(decoded, train, validation, LENGTH, target="audio", batch_size=4), test
+
+
+def audio_of(decoded, test, per_track):
+    batches = segments.fixed_segments(decoded, test, LENGTH, per_track=per_track, batch_size=64, target="audio")
+    return next(iter(batches))[0].numpy()
+
+
+def test_a_row_holds_the_errors_and_bitrates_of_a_coder(measured, tmp_path):
+    decoded, pipeline, test = measured
+    options = {"latent": 64, "epochs": 1, "seed": 0, "runs_dir": tmp_path, "progress": False}
+    sparse, pca = (autoencoders.train("frequency", model, pipeline, **options) for model in ("sparse", "pca"))
+    compared = [
+        coders.autoencoder(sparse, 8000, codec="codewords"),
+        coders.autoencoder(pca, 8000, codec="PCA"),
+        coders.downsampling(8000, 16.0),
+        coders.classical("MP3", 8000, 16),
+        coders.classical("Opus", 8000, 16),
+        coders.silence(),
+    ]
+    table = coders.measure(compared, decoded, test, LENGTH, per_track=2, batch_size=3, progress=False).set_index("codec")
+    audio = audio_of(decoded, test, 2)
+    assert (table["n_clips"] == 4).all() and (table["n_segments"] == 8).all()
+    assert table["spectral_rmse"]["silence"] == pytest.approx(np.sqrt(96 * np.mean(audio**2)), rel=0.01)
+    expected = metrics.spectral_rmse(audio, classical.downsample(audio, 8000, 16.0))
+    assert table["spectral_rmse"]["downsampling"] == pytest.approx(np.sqrt(np.mean(expected**2)), rel=1e-4)
+    # 64 codewords for each of 33 frames, two bytes each
+    assert table["real_kbps"]["codewords"] == pytest.approx(table["nominal_kbps"]["codewords"])
+    assert table["nominal_kbps"]["codewords"] == pytest.approx(64 * 33 * 16 / (LENGTH / 8000) / 1000)
+    assert table["real_kbps"][["PCA", "downsampling", "silence"]].isna().all()
+    assert 15 < table["real_kbps"]["MP3"] < 20 and 14 < table["real_kbps"]["Opus"] < 25
+    order = table["spectral_rmse"][["codewords", "PCA", "silence"]]
+    assert order.is_monotonic_increasing
+    assert table["latent"]["codewords"] == 64 and pd.isna(table["latent"]["MP3"])
+
+
+def test_added_energy_is_measured_where_asked(measured):
+    decoded, _, test = measured
+    hiss = np.random.default_rng(0).normal(0, 0.1, (8, LENGTH)).astype(np.float32)
+    noisy = coders.Coder("hiss", None, lambda audio: (audio + hiss[: len(audio)], None))
+    compared = [noisy, coders.silence()]
+    table = coders.measure(compared, decoded, test, LENGTH, per_track=1, added_above=3000.0, progress=False)
+    assert table["added_energy"][0] > 0 and table["added_energy"][1] == 0
+
+
+def test_a_coder_that_drops_samples_is_an_error(measured):
+    decoded, _, test = measured
+    shorter = coders.Coder("shorter", 1.0, lambda audio: (audio[:, :-1], None))
+    with pytest.raises(ValueError, match=r"16384.*16383"):
+        coders.measure([shorter], decoded, test, LENGTH, per_track=1, progress=False)
+
+
+def test_segments_that_fit():
+    assert coders.segments_that_fit(pd.DataFrame({"samples": [240_000] * 3}), 65_536) == 3
+    assert coders.segments_that_fit(pd.DataFrame({"samples": [80_000]}), 65_536) == 1
+    assert coders.segments_that_fit(pd.DataFrame({"samples": [10**6]}), 65_536, at_most=5) == 5
+    assert coders.segments_that_fit(pd.DataFrame({"samples": [240_000] * 400}), 65_536) == 1
+
+
+def test_the_demo_keeps_to_its_bitrates():
+    time = np.arange(2 * 44_100) / 44_100
+    plucked = 0.3 * np.sin(2 * np.pi * 300 * time) * np.exp(-3 * (time % 0.5))
+    song = (plucked + 0.1 * np.sin(2 * np.pi * 5000 * time)).astype(np.float32)
+    table = coders.demo(song, 44_100, (1, 8, 64, 320))
+    asked = {codec: rows["asked_kbps"].tolist() for codec, rows in table.groupby("codec")}
+    assert asked == {"Codewords": [1, 8, 64, 320], "MP3": [8, 64, 320], "Opus": [8, 64]}  # no other bitrate is faked
+    coded = table[table["codec"] == "Codewords"]
+    np.testing.assert_allclose(coded["real_kbps"], coded["asked_kbps"], rtol=0.1)
+    assert coded["spectral_rmse"].is_monotonic_decreasing
+    assert all(audio.shape == song.shape for audio in table["audio"])
+
+
+def test_published_points_of_the_study():
+    """16 bits a value, C values for each of 126 frames in 8.192 s; numbers as published."""
+    published = coders.PUBLISHED
+    np.testing.assert_allclose(published["nominal_kbps"], published["latent"] * 126 * 16 / 8192)
+    assert (published["autoencoder"] > published["downsampling"]).all()

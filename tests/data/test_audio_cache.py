@@ -1,0 +1,158 @@
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import soundfile
+from helpers import tone
+
+from fmalib.data import audio, audio_cache, datasets
+
+
+def load(folder):
+    return datasets.load(str(folder))
+
+
+def digest(directory):
+    """Returns a hash of everything in a cache."""
+    files = sorted(path for path in directory.rglob("*") if path.is_file())
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files if path.name != ".lock"}
+
+
+@pytest.fixture
+def small_shards(monkeypatch):
+    monkeypatch.setattr(audio_cache, "TRACKS_PER_SHARD", 3)
+
+
+def test_holds_the_decoded_audio(genre_folder, tmp_path):
+    data = load(genre_folder)
+    built = audio_cache.build(data, 4000, cache_dir=tmp_path / "cache", progress=False)
+    assert sorted(built.tracks.index) == sorted(data.tracks.index) and built.failed.empty
+    for track_id, samples in audio_cache.read(built):
+        expected = audio.decode(data.root / data.tracks.loc[track_id, "path"], 4000)
+        np.testing.assert_array_equal(samples, expected)
+        assert built.tracks.loc[track_id, "samples"] == len(expected) == 12_000
+
+
+def test_reading_some_tracks_keeps_the_order(genre_folder, tmp_path, small_shards):
+    built = audio_cache.build(load(genre_folder), 8000, cache_dir=tmp_path / "cache", progress=False)
+    wanted = [17, 2, 9]
+    assert [track_id for track_id, _ in audio_cache.read(built, wanted)] == [i for i in built.tracks.index if i in wanted]
+
+
+def test_nothing_is_decoded_twice(genre_folder, tmp_path, monkeypatch):
+    data = load(genre_folder)
+    first = audio_cache.build(data, 8000, cache_dir=tmp_path / "cache", progress=False)
+    monkeypatch.setattr(audio_cache, "decode", lambda *args, **options: pytest.fail("decoded again"))
+    second = audio_cache.build(data, 8000, cache_dir=tmp_path / "cache", progress=False)
+    assert first.tracks.equals(second.tracks)
+    other_split = datasets.load(str(genre_folder), split="random70")
+    assert audio_cache.build(other_split, 8000, cache_dir=tmp_path / "cache", progress=False).key == first.key
+
+
+def test_a_shard_holds_one_split(genre_folder, tmp_path, small_shards):
+    data = load(genre_folder)
+    built = audio_cache.build(data, 8000, cache_dir=tmp_path / "cache", progress=False)
+    splits = data.tracks.loc[built.tracks.index, "split"].groupby(built.tracks["shard"]).nunique()
+    assert (splits == 1).all() and len(splits) > 3
+
+
+@pytest.mark.parametrize("damage", ["missing", "shortened", "description", "empty description"])
+def test_a_damaged_shard_is_made_again(genre_folder, tmp_path, small_shards, damage):
+    data = load(genre_folder)
+    directory = audio_cache.build(data, 8000, cache_dir=tmp_path / "cache", progress=False).directory
+    whole = digest(directory)
+    shard = directory / "00001.tfrecord"
+    if damage == "missing":
+        shard.unlink()
+    elif damage == "shortened":
+        shard.write_bytes(shard.read_bytes()[:-1000])
+    elif damage == "description":
+        shard.with_suffix(".json").unlink()
+    else:
+        shard.with_suffix(".json").write_text("")
+    audio_cache.build(data, 8000, cache_dir=tmp_path / "cache", progress=False)
+    assert digest(directory) == whole
+
+
+def test_bad_files_are_counted_named_and_skipped(genre_folder, tmp_path, capfd):
+    whole = genre_folder / "Low" / "whole.mp3"
+    soundfile.write(whole, tone(440, 5, 44_100), 44_100)
+    (genre_folder / "Low" / "truncated.mp3").write_bytes(whole.read_bytes()[: whole.stat().st_size // 3])
+    soundfile.write(genre_folder / "Low" / "silent.wav", np.zeros(24_000), 8000)
+    capfd.readouterr()
+    built = audio_cache.build(load(genre_folder), 8000, cache_dir=tmp_path / "cache", progress=False)
+    reasons = built.failed.set_index("path")["reason"]
+    assert set(reasons.index) == {"Low/truncated.mp3", "Low/silent.wav"}
+    assert reasons["Low/truncated.mp3"].startswith("truncated: 1.")
+    assert "2 tracks left out" in str(built) and "Low/silent.wav" in str(built)
+    assert len(built.tracks) == 21
+    assert capfd.readouterr().err == ""  # mpg123 would complain here
+
+
+def test_a_file_that_is_away_stops_the_build_and_is_taken_later(genre_folder, tmp_path, small_shards):
+    data = load(genre_folder)
+    (genre_folder / "Low").rename(genre_folder / "away")
+    with pytest.raises(FileNotFoundError, match="Low"):
+        audio_cache.build(data, 8000, cache_dir=tmp_path / "cache", progress=False)
+    (genre_folder / "away").rename(genre_folder / "Low")
+    assert len(audio_cache.build(data, 8000, cache_dir=tmp_path / "cache", progress=False).tracks) == 20
+
+
+def test_no_usable_file_at_all(tmp_path):
+    (tmp_path / "music" / "Rock").mkdir(parents=True)
+    soundfile.write(tmp_path / "music" / "Rock" / "a.wav", np.zeros(8000), 8000)
+    with pytest.raises(ValueError, match=r"No track of music could be decoded.*digital silence.*a\.wav"):
+        audio_cache.build(load(tmp_path / "music"), 8000, cache_dir=tmp_path / "cache", progress=False)
+
+
+@pytest.mark.parametrize("rate", [0, 100, 8000.5])
+def test_wrong_rate(genre_folder, tmp_path, rate):
+    with pytest.raises(ValueError, match=f"Received: sample_rate={rate}"):
+        audio_cache.build(load(genre_folder), rate, cache_dir=tmp_path / "cache", progress=False)
+
+
+def test_standardisation_is_that_of_the_samples(genre_folder, tmp_path):
+    built = audio_cache.build(load(genre_folder), 8000, cache_dir=tmp_path / "cache", progress=False)
+    ids = built.tracks.index[:7]
+    everything = np.concatenate([audio.to_float(samples) for _, samples in audio_cache.read(built, ids)]).astype(np.float64)
+    assert audio_cache.standardisation(built, ids) == pytest.approx((everything.mean(), everything.std()), abs=1e-9)
+
+
+BUILD = """
+import sys, time
+from fmalib.data import audio_cache, datasets
+audio_cache.TRACKS_PER_SHARD = 3
+decode = audio_cache.decode
+def slowly(*args, **options):
+    time.sleep(0.15)
+    return decode(*args, **options)
+audio_cache.decode = slowly
+audio_cache.build(datasets.load(sys.argv[1]), 8000, cache_dir=sys.argv[2], progress=False, n_jobs=1)
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_a_stopped_build_continues(genre_folder, tmp_path, small_shards, how):
+    data = load(genre_folder)
+    undisturbed = audio_cache.build(data, 8000, cache_dir=tmp_path / "undisturbed", progress=False)
+    process = subprocess.Popen(
+        [sys.executable, "-c", BUILD, str(genre_folder), str(tmp_path / "killed")], stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 60
+    while not list((tmp_path / "killed").rglob("0000*.json")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.kill(process.pid, how)
+    assert process.wait(timeout=60) != 0
+    directory = tmp_path / "killed" / "audio" / undisturbed.directory.name
+    done = list(directory.glob("0000*.json"))
+    assert 0 < len(done) < len(json.loads((directory / "manifest.json").read_text()))
+    resumed = audio_cache.build(data, 8000, cache_dir=tmp_path / "killed", progress=False)
+    half_written = {name for name in digest(directory) if name.startswith(".")}  # a kill leaves them, a final name never
+    assert {name: sum_ for name, sum_ in digest(directory).items() if name not in half_written} == digest(undisturbed.directory)
+    assert resumed.tracks.equals(undisturbed.tracks)

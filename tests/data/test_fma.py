@@ -1,0 +1,100 @@
+"""Reading FMA's layout, through `datasets.load`."""
+
+import shutil
+
+import pytest
+
+from fmalib.data import datasets
+
+
+def test_layout(fma_folder):
+    data = datasets.load("fma_small", fma_folder)
+    assert data.tracks["path"].tolist()[2] == "fma_small/001/001002.mp3"
+    assert data.tracks["artist"].tolist() == ["Artist 1 (1)", "Artist 2 (2)", "Artist 3 (3)", "Artist 4 (4)"]
+    assert data.tracks["album"].tolist() == [""] * 4
+    assert data.tracks["duration"].tolist() == [30.0] * 4  # the clip's, not the track's 100 s
+    assert data.genres == ("Hip-Hop", "Rock") and len(data.excluded) == 0
+    assert "4 artists carry no accuracy claim" in str(data)
+
+
+def test_fma_full_has_whole_tracks(write_fma):
+    data = datasets.load("fma_full", write_fma((99134, "Rock", 9, "training"), subset="fma_full"))
+    assert data.tracks["duration"].tolist() == [100.0] * 5  # the bad clips are clips of the other archives
+
+
+def test_known_bad_clips_are_excluded_by_name(write_fma):
+    data = datasets.load("fma_small", write_fma((99134, "Rock", 9, "training")))
+    assert data.excluded.loc[99134].tolist() == ["fma_small/099/099134.mp3", "known bad clip: no audio"]
+    assert 99134 not in data.tracks.index
+    assert "1 tracks left out: 1 (known bad clip: no audio): fma_small/099/099134.mp3" in str(data)
+
+
+def test_missing_files_and_unknown_genres_are_counted_and_named(write_fma):
+    unknown = [(5, "Polka", 5, "training"), (6, None, 6, "training"), (7, "Rock", 7, "training"), (8, "Rock", 8, "dev")]
+    root = write_fma(*unknown)
+    (root / "fma_small/000/000007.mp3").unlink()
+    data = datasets.load("fma_small", root)
+    reasons = {5: "unknown genre 'Polka'", 6: "no top-level genre", 7: "file missing", 8: "unknown split 'dev'"}
+    assert data.excluded["reason"].to_dict() == reasons
+    assert len(data.tracks) == 4
+
+
+def test_missing_column_is_named(write_fma):
+    root = write_fma(drop=[("track", "genre_top")])
+    with pytest.raises(ValueError, match=r"tracks\.csv lacks columns.*Received: a table without track/genre_top"):
+        datasets.load("fma_small", root)
+
+
+@pytest.mark.parametrize("content", ["", "hello", "a,b\n1,2\n", "\x00\x01"])
+def test_a_file_that_is_no_table(fma_folder, content):
+    (fma_folder / "fma_metadata" / "tracks.csv").write_text(content)
+    with pytest.raises(ValueError, match=r"tracks\.csv"):
+        datasets.load("fma_small", fma_folder)
+
+
+def test_a_table_without_tracks_of_the_subset(fma_folder):
+    table = fma_folder / "fma_metadata/tracks.csv"
+    table.write_text(table.read_text().replace("small", "large"))
+    with pytest.raises(ValueError, match="lists no track of fma_small"):
+        datasets.load("fma_small", fma_folder)
+
+
+def test_all_audio_missing(fma_folder):
+    shutil.rmtree(fma_folder / "fma_small" / "000")
+    shutil.rmtree(fma_folder / "fma_small" / "001")
+    with pytest.raises(FileNotFoundError, match=r"No usable track of fma_small.*4 \(file missing\)"):
+        datasets.load("fma_small", fma_folder)
+
+
+@pytest.mark.parametrize("remove", ["", "fma_metadata", "fma_small"])
+def test_wrong_data_dir_names_the_missing_folder_and_its_source(fma_folder, remove):
+    shutil.rmtree(fma_folder / remove)
+    with pytest.raises(FileNotFoundError, match=r"does not exist.*fma_small\.zip.*SHA-1 ade154f.*Received: data_dir="):
+        datasets.load("fma_small", fma_folder)
+
+
+def test_the_archives_folder_is_not_data_dir(fma_folder):
+    with pytest.raises(FileNotFoundError, match="data_dir must be the folder above"):
+        datasets.load("fma_small", fma_folder / "fma_small")
+
+
+def test_no_data_dir():
+    with pytest.raises(ValueError, match=r"needs data_dir.*Received: data_dir=None"):
+        datasets.load("fma_medium")
+
+
+@pytest.mark.parametrize("old, new", [("1002,", "2,"), ("1002,", "x,"), (",100,", ",1:40,"), ("Title 1003", '"Title 1003')])
+def test_a_damaged_table_names_the_file_and_the_remedy(fma_folder, old, new):
+    table = fma_folder / "fma_metadata" / "tracks.csv"
+    table.write_text(table.read_text().replace(old, new))
+    with pytest.raises(ValueError, match=r"tracks\.csv cannot be read; take tracks\.csv from fma_metadata\.zip"):
+        datasets.load("fma_small", fma_folder)
+
+
+def test_a_folder_in_the_place_of_a_clip_is_a_missing_file(fma_folder):
+    clip = fma_folder / "fma_small" / "000" / "000003.mp3"
+    clip.unlink()
+    clip.mkdir()
+    (fma_folder / "fma_small" / "001" / "001003.mp3").unlink()
+    (fma_folder / "fma_small" / "001" / "001003.mp3").symlink_to(fma_folder / "nowhere.mp3")
+    assert datasets.load("fma_small", fma_folder).excluded["reason"].to_dict() == {3: "file missing", 1003: "file missing"}

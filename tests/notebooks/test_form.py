@@ -1,0 +1,90 @@
+"""The form of all notebooks: pairs in sync, first cells in order, short cells, something to try."""
+
+import shutil
+import subprocess
+import sys
+
+import nbformat
+import pytest
+from helpers import REPOSITORY
+
+NOTEBOOKS = sorted((REPOSITORY / "notebooks").glob("[0-9]*.ipynb"))
+NAMES = {"01_data", "02_autoencoder", "03_classifier", "04_latent_space", "05_compression", "06_clusters"}
+COMMON = {"dataset", "data_dir", "out_dir", "seed", "quick"}
+SEPARATOR = "# less often changed"
+MOST_LINES, USUAL_LINES, MOST_LONG_CELLS = 25, 14, 4  # the parameters and the imports are long in some notebooks
+
+each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+def cells_of(path, kind=None):
+    return [cell for cell in nbformat.read(path, 4).cells if kind in (None, cell.cell_type)]
+
+
+def check(folder):
+    """Returns the finished process of `pair.py --check` in a folder of notebooks."""
+    return subprocess.run([sys.executable, str(folder / "pair.py"), "--check"], capture_output=True, text=True)
+
+
+def test_there_are_notebooks():
+    assert {path.stem for path in NOTEBOOKS} >= NAMES
+
+
+def test_pairs_are_in_sync_and_free_of_outputs():
+    done = check(REPOSITORY / "notebooks")
+    assert done.returncode == 0, done.stdout
+    for path in NOTEBOOKS:
+        for cell in cells_of(path):
+            assert not cell.get("outputs") and cell.get("execution_count") is None
+
+
+def test_the_check_sees_a_difference(tmp_path):
+    shutil.copytree(REPOSITORY / "notebooks", tmp_path / "notebooks")
+    notebook = tmp_path / "notebooks" / "01_data.ipynb"
+    notebook.write_text(notebook.read_text().replace("What is in the data set", "What is this"))
+    done = check(tmp_path / "notebooks")
+    assert done.returncode == 1 and "01_data.ipynb" in done.stdout
+
+
+@each_notebook
+def test_the_first_cells_are_in_order(path):
+    title, colab, parameters, imports = cells_of(path)[:4]
+    code = [cell.source for cell in cells_of(path, "code")]
+    assert title.source.startswith("# ") and title.source.count("\n- ") == 3
+    assert "Colab" in title.source and "-p " in title.source
+    assert "google.colab" in colab.source
+    assert parameters.metadata.tags == ["parameters"]
+    assert imports.source.startswith("from fmalib import notebook")
+    starts = [number for number, source in enumerate(code) if "notebook.start(" in source]
+    assert starts in ([2], [3])  # with the imports, or right after them
+
+
+@each_notebook
+def test_every_parameter_has_a_comment(path):
+    lines = cells_of(path)[2].source.splitlines()
+    assert SEPARATOR in lines and 4 <= lines.index(SEPARATOR) <= 10
+    names = set()
+    for line in lines:
+        if line.startswith("#"):
+            continue
+        code, comment = line.split("  # ")
+        assert comment and "=" not in comment
+        names.add(code.split(" = ")[0])
+    assert names >= COMMON
+
+
+@each_notebook
+def test_cells_are_short(path):
+    lengths = [len(cell.source.splitlines()) for cell in cells_of(path, "code")]
+    assert max(lengths) <= MOST_LINES
+    assert sum(length > USUAL_LINES for length in lengths) <= MOST_LONG_CELLS
+
+
+@each_notebook
+def test_there_is_something_to_try(path):
+    assert "\n".join(cell.source for cell in cells_of(path, "markdown")).count("*Try this") >= 3
+
+
+@pytest.mark.parametrize("name, least", [("02_autoencoder", 5), ("03_classifier", 8)])
+def test_the_networks_are_in_the_notebook(name, least):
+    assert (REPOSITORY / "notebooks" / f"{name}.py").read_text(encoding="utf-8").count("layers.") >= least
