@@ -14,9 +14,7 @@ def main(arguments=None):
     commands = parser.add_subparsers(dest="command", required=True)
     classify = commands.add_parser("classify", help="name the genre of audio files", description=classify_files.__doc__)
     classify.add_argument("files", nargs="+", metavar="FILE", help="wav, mp3, flac or ogg")
-    classify.add_argument(
-        "--model", default=MODEL, metavar="FOLDER", help="output folder of notebook 03 (default: %(default)s)"
-    )
+    classify.add_argument("--model", default=MODEL, metavar="FOLDER", help="output of notebook 03 (default: %(default)s)")
     classify.add_argument("--over-time", action="store_true", help="also print the likeliest genre of each segment")
     options = parser.parse_args(arguments)
     return classify_files(options.files, options.model, options.over_time)

@@ -159,12 +159,9 @@ setup.show(plots.audio.spectrograms(clips, sample_rate, f"{data.name}: one track
 
 # %%
 others = training[~training["artist"].isin(shown["artist"])].sample(frac=1, random_state=seed).groupby("genre").head(1)
-second = {others["genre"][track_id]: audio.to_float(samples) for track_id, samples in audio_cache.read(decoded, others.index)}
-grid = {genre: {"one artist": clip, "another artist": second.get(genre)} for genre, clip in clips.items()}
-beginnings = {
-    genre: {column: None if sound is None else sound[: 5 * sample_rate] for column, sound in row.items()}
-    for genre, row in grid.items()
-}
+beginnings = {genre: {"one artist": clip[: 5 * sample_rate]} for genre, clip in clips.items()}
+for track_id, samples in audio_cache.read(decoded, others.index):
+    beginnings[others["genre"][track_id]]["another artist"] = audio.to_float(samples[: 5 * sample_rate])
 setup.play(beginnings, sample_rate, f"{data.name}: first 5 s of training tracks", "genre")
 
 # %% [markdown]

@@ -18,8 +18,8 @@
 # change a cell and run the cells below it again: everything below works on the edited network. On the command line,
 # parameters follow `-p`: `papermill notebooks/02_autoencoder.ipynb out.ipynb -p latent 128`.
 #
-# - **You will** build and train an autoencoder, compare its error with three simple coders, play inputs and outputs, and
-#   look at its latent and its filters.
+# - **You will** build and train an autoencoder, compare it with three simple coders, play inputs and outputs, and look at its
+#   latent and its filters.
 # - **It needs** nothing: the default is synthetic music. For real results, set `dataset` to `fma_small`, `data_dir` to its
 #   folder, and more `epochs`.
 # - **It takes** about two minutes on two cores the first time; a trained network is found again.
@@ -188,9 +188,9 @@ network.summary(expand_nested=True)
 # ## Training
 #
 # The network trains on random crops of the training tracks, in batches of eight (frequency) or 32 (time). `train` is Keras's
-# [`fit`](https://keras.io/api/models/model_training_apis/#fit-method) with early stopping: the epoch with the lowest
-# validation loss is kept, and training ends after ten epochs without a lower one. The result goes into a run folder that is
-# found again by its content, so an edited network is trained anew.
+# [`fit`](https://keras.io/api/models/model_training_apis/#fit-method) with early stopping, and a run folder that is found
+# again by its content, so an edited network is trained anew. The epoch with the lowest validation loss is kept; training ends
+# after ten epochs without a lower one.
 
 # %%
 batch_size, crops = architectures.BATCH_SIZES[domain], max(1, min_segments // len(training))
@@ -223,13 +223,13 @@ else:
 # %% [markdown]
 # ## The test
 #
-# Fixed segments of the test tracks pass through the network and through three simple coders: downsampling to the same bitrate,
-# PCA with the same number of values, and silence. PCA works on frames of the
+# Fixed segments of the test tracks pass through the network and through three simple coders. These are downsampling to the same
+# bitrate, PCA with the same number of values, and silence. PCA works on frames of the
 # [modified discrete cosine transform](https://en.wikipedia.org/wiki/Modified_discrete_cosine_transform) (MDCT). Its frames
 # overlap by half, yet it has one coefficient for each sample and can be inverted exactly: MP3 and Opus use it too.
 #
 # Bitrates count 16 bits for each latent value. The spectral RMSE is the study's error: the root mean square of the difference
-# of all real and imaginary STFT coefficients, about 9.8 times that of the waveform. Intervals are by
+# of all real and imaginary STFT coefficients. It is about 9.8 times the RMSE of the waveform. Intervals are by
 # [bootstrap](https://en.wikipedia.org/wiki/Bootstrapping_%28statistics%29) over artists: artists are drawn anew, with
 # replacement, and the error is computed again each time. The middle 95 % of these errors are the interval. Tracks of one artist
 # sound alike, so drawing single tracks would give an interval that is too narrow.
@@ -350,9 +350,9 @@ else:
 setup.show(figure, "filters")
 
 # %% [markdown]
-# A filter on the STFT is a small patch: a column of one colour answers to onsets, a row of one colour to partials that last. A
-# filter on samples or on the MDCT is drawn by its frequency response. Filters that look like noise are still near their initial
-# weights, and the figure does not show how the later layers use them.
+# A filter on the STFT is a small patch: a column of one colour answers to onsets, a row to partials that last. A filter on
+# samples or on the MDCT is drawn by its frequency response. Filters that look like noise are still near their initial weights,
+# and the figure does not show how the later layers use them.
 #
 # *Try this*: set `domain` to `time`, and see at which frequencies the learned filters have their peaks.
 

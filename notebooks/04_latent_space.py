@@ -17,7 +17,7 @@
 # boundaries" between genres. This notebook draws the same maps, adds UMAP, and measures every map. Control
 # representations show whether genres are missing from the latent, or only from the map.
 #
-# - **You will** train autoencoders, map their latents by ten methods, measure what each map keeps, compare nine
+# - **You will** train autoencoders, map their latents by ten methods, and measure each map. You will compare nine
 #   representations of the same segments, and click on points to play them.
 # - **It needs** nothing: the default is synthetic music. For real results, change `dataset` and `data_dir` in the
 #   cell below (Colab), or pass `-p dataset fma_small -p data_dir FOLDER` (papermill).
@@ -63,12 +63,9 @@ import seaborn as sns
 sns.set_theme(style="ticks", palette="colorblind")
 
 # %%
-setup = notebook.start(
-    get_ipython(),
-    least=dict.fromkeys(("segments", "max_points", "epochs", "epochs_classifier", "min_segments"), 1),
-    choices={"points": ("auto", "test", "all")},
-    lists={"methods": ["all", *maps.METHODS], "features": representations.REPRESENTATIONS},
-)
+least = dict.fromkeys(("segments", "max_points", "epochs", "epochs_classifier", "min_segments"), 1)
+lists = {"methods": ["all", *maps.METHODS], "features": representations.REPRESENTATIONS}
+setup = notebook.start(get_ipython(), least=least, lists=lists, choices={"points": ("auto", "test", "all")})
 architectures.find(domain, encoder)
 method_names, feature_names = setup.lists["methods"], setup.lists["features"]
 method_names = list(maps.METHODS) if "all" in method_names else method_names
@@ -120,7 +117,7 @@ metrics = {
 # ## Autoencoder and representations
 #
 # An [autoencoder](https://en.wikipedia.org/wiki/Autoencoder) learns to rebuild audio from a small latent, a vector for
-# each frame; notebook 02 builds one layer by layer. A map needs one vector a segment, so latents are pooled over time:
+# each frame. Notebook 02 builds one layer by layer. A map needs one vector a segment, so latents are pooled over time:
 # energies of a few frames, their logarithms, decorrelated, and statistics of these over the segment.
 #
 # The linear autoencoder, log-mel bands and MFCCs are controls: a latent should show more than they do. The classifier's
@@ -217,11 +214,11 @@ setup.show(figure, "maps")
 
 # %% [markdown]
 # Each panel shows the same segments, one point each, coloured by genre. A genre that is visible in one panel is in the
-# features; a genre that is visible nowhere may still be there, in directions that no panel shows. Axes of different
-# panels cannot be compared. The eye also finds groups in noise, so the next section measures them.
+# features. A genre that is visible nowhere may still be there, in directions that no panel shows. The eye also finds
+# groups in noise, so the next section measures them.
 #
-# *Try this:* set `perplexity=5` in `TSNE`, or replace `UMAP` by `sklearn.manifold.Isomap()`, and run on. Which groups
-# stay?
+# *Try this:* set `perplexity=5` in `TSNE`, or import `Isomap` from `sklearn.manifold` and put `Isomap()` in place of the
+# first `UMAP`. Run on: which groups stay?
 #
 # ## The worth of a map
 #
@@ -300,9 +297,9 @@ setup.show(plots.latent.maps(side_by_side, data.genres, title, columns=len(few))
 #
 # *Try this:* `-p encoder denoising -p latent 32`. Does another architecture make a better map?
 #
-# ## Neighbours by ear
+# ## The sound of neighbours
 #
-# A map promises that neighbours sound alike. The grid plays one segment of several genres, and its nearest neighbour by
+# Neighbours on a map should sound alike. The grid plays one segment of several genres, and its nearest neighbour by
 # another artist, before the map and on it.
 
 # %%

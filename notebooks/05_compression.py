@@ -18,8 +18,8 @@
 # beside real coders. In Colab, change the parameters and run all cells. On the command line, parameters follow `-p`:
 # `papermill notebooks/05_compression.ipynb out.ipynb -p latents 256,64`. The network itself is built in 02_autoencoder.
 #
-# - **You will** compare the error over bitrate of autoencoders, downsampling, PCA, MP3, Opus and silence; compare
-#   architectures of one latent size and losses of the time domain; and play one song from 1 to 320 kbit/s.
+# - **You will** compare the error over bitrate of autoencoders, downsampling, PCA, MP3, Opus and silence. You will also
+#   compare architectures and losses, and play one song from 1 to 320 kbit/s.
 # - **It needs** nothing: the default is synthetic music and two epochs. For real results, set `dataset` to `fma_small`,
 #   `data_dir` to its folder, and `epochs` to 50.
 # - **It takes** about ten minutes on two cores the first time, six with two latent sizes; trained networks are found again.
@@ -73,7 +73,7 @@ if quick:
 # %% [markdown]
 # ## Data
 #
-# The sweep is at 8 kHz, in the frequency domain; losses and the song are at 44.1 kHz, in the time domain, as in the study. A
+# As in the study, the frequency domain is at 8 kHz (sweep, architectures) and the time domain at 44.1 kHz (losses, song). A
 # *segment* is the piece of a track that a network reads at once. Networks train on random crops; all coders are measured on the
 # same fixed segments of the test tracks.
 
@@ -116,8 +116,8 @@ about_data |= {"n_test_clips": len(test), "n_test_artists": n_artists}
 # - the study's network, convolutions on the [STFT](https://en.wikipedia.org/wiki/Short-time_Fourier_transform) (short-time
 #   Fourier transform), the spectra of overlapping frames of audio;
 # - PCA of frames of the [MDCT](https://en.wikipedia.org/wiki/Modified_discrete_cosine_transform) (modified discrete cosine
-#   transform), the best linear autoencoder. MDCT frames overlap by half, yet there is one coefficient for each sample and the
-#   transform can be inverted exactly, so MP3 and Opus use it too;
+#   transform), the best linear autoencoder. MDCT frames overlap by half, yet there is one coefficient for each sample, and
+#   the transform can be inverted exactly. MP3 and Opus use it too;
 # - ours, with a latent of 16-bit *codewords*. Each codeword is an (index, value) pair of one MDCT coefficient, so the largest
 #   coefficients are kept wherever they are. The other two spend the same number of latent values on every frame.
 #
@@ -158,8 +158,8 @@ setup.show(plots.codec.rate_distortion(table, title, published=coders.PUBLISHED)
 
 # %% [markdown]
 # Lower is better, and left is cheaper; shaded are the intervals. A curve above downsampling is a coder not worth its training.
-# The published points (grey) are of the study's own test split: louder music moves them all up, so compare only where each lies
-# beside its own downsampling. MP3 and Opus serve the ear, so this error underrates them.
+# The published points (grey) are of the study's own test split. Louder music moves all of them up, so compare only where each
+# lies beside its own downsampling. MP3 and Opus serve the ear, so this error underrates them.
 
 # %%
 histories = {f"latent {latent}": sweep["study", latent].history for latent in sizes}

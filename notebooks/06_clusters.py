@@ -17,8 +17,8 @@
 # share of each, searches for clusters without labels and compares them with genres, and decodes the points between two
 # segments.
 #
-# - **You will** train autoencoders, split the variance of their latents into components, cluster segments by k-means,
-#   Gaussian mixtures, DEC and IDEC, and listen to an interpolation between two clips.
+# - **You will** train autoencoders, and split the variance of their latents into components. You will cluster segments
+#   by k-means, Gaussian mixtures, DEC and IDEC, and listen to an interpolation between two segments.
 # - **It needs** nothing: the default is synthetic music. For real results, change `dataset` and `data_dir` in the
 #   cell below (Colab), or pass `-p dataset fma_small -p data_dir FOLDER` (papermill).
 # - **It takes** about five minutes on two cores the first time, and less after notebook 04, which trains the same models.
@@ -67,12 +67,9 @@ sns.set_theme(style="ticks", palette="colorblind")
 
 # %%
 at_least_one = ("segments", "cluster_points", "updates", "epochs", "epochs_classifier", "min_segments")
-setup = notebook.start(
-    get_ipython(),
-    least=dict.fromkeys(at_least_one, 1),
-    choices={"points": ("auto", "test", "all")},
-    lists={"features": representations.REPRESENTATIONS},
-)
+lists = {"features": representations.REPRESENTATIONS}
+choices = {"points": ("auto", "test", "all")}
+setup = notebook.start(get_ipython(), least=dict.fromkeys(at_least_one, 1), choices=choices, lists=lists)
 if clusters and not 2 <= clusters <= cluster_points:
     message = "clusters must be 0, or at least 2 and at most cluster_points"
     raise ValueError(f"{message}. Received: clusters={clusters}, cluster_points={cluster_points}")
@@ -130,7 +127,7 @@ metrics = {
 # ## Autoencoder and representations
 #
 # An [autoencoder](https://en.wikipedia.org/wiki/Autoencoder) learns to rebuild audio from a small latent, a vector for
-# each frame; notebook 02 builds one layer by layer. Below, latents are pooled over time to one vector a segment. The
+# each frame. Notebook 02 builds one layer by layer. Below, latents are pooled over time to one vector a segment. The
 # linear autoencoder, log-mel bands and MFCCs are controls; the classifier's last features are *supervised*, trained with
 # the genres of training tracks.
 
@@ -178,8 +175,8 @@ metrics |= {"variance_explained_by": explained["share"].to_dict(), "variance_exp
 #
 # [Variance components](https://en.wikipedia.org/wiki/Random_effects_model) split the sum of squares by levels that lie
 # within each other: between genres, between artists of a genre, between tracks of an artist, and between segments of a
-# track. The four shares sum to one. The last bar is the share of each level's degrees of freedom, which levels without
-# meaning would have.
+# track. The four shares sum to one. The last bar is the share of each level's degrees of freedom, which is the
+# expectation for permuted segments.
 
 # %%
 components = {}
@@ -194,15 +191,15 @@ metrics["variance_nested"] = {name: table["share"].to_dict() for name, table in 
 
 # %% [markdown]
 # A level matters where its share exceeds that of the last bar. A large share between segments means that the features
-# follow the course of a track; a large share between artists means that they follow a sound. The shares say nothing about
-# single features, and a small genre share can still be enough for a classifier.
+# follow the course of a track. A large share between artists means that they follow an artist's sound. The shares say
+# nothing about single features, and a small genre share can still be enough for a classifier.
 #
 # *Try this:* `-p segments 6`. Which share grows with more segments a track, and why does the last bar change too?
 #
 # ## Clusters without labels
 #
-# [K-means](https://scikit-learn.org/stable/modules/clustering.html#k-means) assigns each segment to the nearest of a given
-# number of centres, and moves centres to the means of their segments. A
+# [K-means](https://scikit-learn.org/stable/modules/clustering.html#k-means) assigns each segment to the nearest of a few
+# centres, moves each centre to the mean of its segments, and repeats. A
 # [Gaussian mixture](https://scikit-learn.org/stable/modules/mixture.html) gives each cluster a width along each axis. Neither
 # uses a genre; only the number of clusters is given.
 #
@@ -211,7 +208,7 @@ metrics["variance_nested"] = {name: table["share"].to_dict() for name, table in 
 #
 # $$q_{ij} = \frac{(1 + \lVert z_i - \mu_j \rVert^2)^{-1}}{\sum_k (1 + \lVert z_i - \mu_k \rVert^2)^{-1}}$$
 #
-# The target sharpens these assignments, and divides by the cluster's size so that no cluster takes everything:
+# The target sharpens these assignments. Division by the cluster's size keeps one cluster from taking all segments:
 #
 # $$p_{ij} = \frac{q_{ij}^2 / f_j}{\sum_k q_{ik}^2 / f_k}, \qquad f_j = \sum_i q_{ij}$$
 #
@@ -271,7 +268,7 @@ listing.style.format(precision=3)
 # %% [markdown]
 # `kmeans`, `gmm`, `dec` and `idec` cluster one embedding of ten dimensions or fewer, and so compare methods. The other rows
 # are k-means on the first ten components of a representation, and so compare representations; `pca_kmeans` is the linear
-# autoencoder's. Rows closer to each other than to the last row are not distinguished by so few segments.
+# autoencoder's. Small differences between rows are no findings, since one seed drew few segments.
 
 # %%
 if deep:
@@ -312,7 +309,7 @@ setup.show(plots.latent.clusters_and_genres(found[shown], cluster_labels, data.g
 # entries mixes genres; a row with several splits a genre. The match uses the genres, so the diagonal of random clusters is
 # not empty either.
 #
-# *Try this:* `-p clusters 20` and look for a cluster of one artist. `-p updates 40` trains until the clusters settle.
+# *Try this:* `-p clusters 20` and look for a cluster of one artist. `-p updates 40` trains longer: do they settle?
 #
 # ## Latent interpolation
 #
@@ -340,8 +337,8 @@ if stops is not None:
     setup.show(plots.audio.spectrograms(dict(zip(names, stops)), rate, title), "interpolation")
 
 # %% [markdown]
-# The decoded points in order. Where the partials of both ends stand in the middle, each weaker, the interpolation is a
-# cross-fade; where pitches or onsets lie between, the latent has learned more. The figure shows one pair of segments.
+# The decoded points in order. An interpolation that is a cross-fade shows the partials of both ends halfway, each weaker.
+# New pitches or onsets halfway mean that the latent is not linear. The figure shows one pair of segments, and no average.
 
 # %%
 if stops is not None:

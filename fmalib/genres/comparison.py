@@ -1,4 +1,4 @@
-"""What all genre systems of a comparison share: audio, splits, segments, the autoencoder, numbers of epochs."""
+"""The common ground of all genre systems of a comparison: audio, splits, segments, the autoencoder, numbers of epochs."""
 
 import dataclasses
 from collections.abc import Callable
@@ -20,7 +20,7 @@ EPOCHS = {"autoencoder": 20, "frozen": 20, "finetuned": 20, "network": 24}
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """What all systems of a comparison share.
+    """The common ground of all systems of a comparison.
 
     Attributes:
         data, cache: the data set and its decoded audio.
@@ -91,9 +91,8 @@ class Comparison:
 
     def shuffled(self, seed):
         """Returns the comparison with permuted labels in training and validation."""
-        training, validation = (
-            evaluation.shuffle_labels(tracks, seed + part) for part, tracks in enumerate((self.training, self.validation))
-        )
+        parts = enumerate((self.training, self.validation))
+        training, validation = (evaluation.shuffle_labels(tracks, seed + part) for part, tracks in parts)
         return dataclasses.replace(self, training=training, validation=validation)
 
     def with_artists(self, share, seed):

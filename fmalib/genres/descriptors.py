@@ -108,11 +108,10 @@ def _of_tracks(function, cache, title, progress, n_jobs):
     """Returns `track_ids` and `values`, a function's results for (signal, sample rate) of all decoded tracks, in a dict."""
     import joblib
 
-    shown = bar(audio_cache.read(cache), total=len(cache.tracks), desc=title, unit="track", progress=progress)
-
     def of_track(track_id, samples):
         return track_id, function(audio.to_float(samples), cache.sample_rate)
 
+    shown = bar(audio_cache.read(cache), total=len(cache.tracks), desc=title, unit="track", progress=progress)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Precision loss", category=RuntimeWarning)  # of near silence
         jobs = (joblib.delayed(of_track)(track_id, samples) for track_id, samples in shown)

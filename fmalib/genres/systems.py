@@ -224,9 +224,9 @@ def _at_fma_small(training, pipeline):
 def _shuffled(system):
     def build(comparison, seed):
         result = system.build(comparison.shuffled(seed), seed)
-        return dataclasses.replace(result, description=f"{result.description or system.description} (shuffled labels)")
+        return dataclasses.replace(result, description=f"{result.description or system.description} (permuted labels)")
 
-    return System(build, f"{system.description}, on shuffled labels")
+    return System(build, f"{system.description}, on permuted labels")
 
 
 # fmt: off
@@ -243,8 +243,7 @@ SYSTEMS = {
         partial(_network, name="cnn", network=classifiers.genre_cnn, mixup=MIXUP),
         "our network on log-mel spectrograms, from scratch, augmented"),
     "bbnn": System(
-        partial(_network, name="bbnn", network=classifiers.bbnn),
-        "bottom-up broadcast network (Liu et al. 2019), from scratch"),
+        partial(_network, name="bbnn", network=classifiers.bbnn), "bottom-up broadcast network (Liu et al. 2019) from scratch"),
     "audeep": System(_audeep, "recurrent sequence autoencoder (auDeep) and a linear probe"),
     "mfcc_svm": System(_mfcc_svm, "control: statistics of MFCCs over the whole clip, and an SVM"),
     "mel_pca": System(_mel_pca, "control: principal components of log-mel frames, pooled as the latent, and a linear probe"),

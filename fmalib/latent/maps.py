@@ -32,7 +32,7 @@ def _fit(estimator, points, labels, seed):
     """Fits an estimator; a few points have fewer neighbours than its settings ask for."""
     caps = {"perplexity": (len(points) - 1) / 3, "n_neighbors": len(points) - 1}
     settings = estimator.get_params()
-    capped = {name: min(settings[name], cap) for name, cap in caps.items() if name in settings}
+    capped = {name: min(settings[name], cap) for name, cap in caps.items() if settings.get(name)}
     return estimator.set_params(**capped).fit(points, labels)
 
 

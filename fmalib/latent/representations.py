@@ -223,9 +223,7 @@ REPRESENTATIONS = {
     "time": _pooled("pooled latent of the study's time-domain autoencoder", domain="time", encoder="study"),
     "denoising": _pooled("pooled latent of a denoising autoencoder of MDCT frames", encoder="denoising", same_size=True),
     "variational": _pooled("pooled latent of a variational autoencoder of MDCT frames", encoder="variational", same_size=True),
-    "linear": _pooled(
-        "control: pooled PCA of MDCT frames, as many components as latent channels", encoder="pca", same_size=True
-    ),
+    "linear": _pooled("control: pooled PCA of MDCT frames, as many components as channels", encoder="pca", same_size=True),
     "untrained": _pooled("control: pooled latent of the named autoencoder before training", trained=False),
     "classifier": Representation(
         _classifier, "last features of a genre classifier on the named latent: SUPERVISED on training"

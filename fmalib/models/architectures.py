@@ -43,24 +43,28 @@ def _of_frames(kind, *, samples, latent, mean, std):
 ARCHITECTURES = {
     "frequency": {
         "study": Architecture(
-            lambda *, samples, latent, mean, std: original.frequency_autoencoder(samples=samples, latent=latent),
-            "the study's convolutions on an STFT",
+            build=lambda *, samples, latent, mean, std: original.frequency_autoencoder(samples=samples, latent=latent),
+            description="the study's convolutions on an STFT",
             loss=lambda loss, std: losses.SpectralLoss(),
             filters="patches",
         ),
         "sparse": Architecture(
-            lambda *, samples, latent, mean, std: sparse_mdct.sparse_autoencoder(samples=samples, latent=latent),
-            "ours: codewords of the largest MDCT coefficients",
+            build=lambda *, samples, latent, mean, std: sparse_mdct.sparse_autoencoder(samples=samples, latent=latent),
+            description="ours: codewords of the largest MDCT coefficients",
             learning_rate=3e-3,  # of the angles of its windows
             codewords=True,
             filters="samples",
         ),
         **{
-            kind: Architecture(functools.partial(_of_frames, kind), description, solve=solve)
+            kind: Architecture(build=functools.partial(_of_frames, kind), description=description, solve=solve)
             for kind, (_, _, solve, description) in mdct_autoencoders.KINDS.items()
         },
     },
-    "time": {"study": Architecture(original.time_autoencoder, "the study's convolutions on samples", filters="samples")},
+    "time": {
+        "study": Architecture(
+            build=original.time_autoencoder, description="the study's convolutions on samples", filters="samples"
+        )
+    },
 }
 
 
@@ -82,14 +86,14 @@ def find(domain, model, loss="mse"):
 
 
 def valid_length(domain, samples):
-    """Returns the largest length up to `samples` that the study's network of a domain gives back at the same length."""
+    """Returns the largest segment length up to `samples` that the study's network of a domain accepts."""
     if domain == "time":
         return original.valid_length(samples)
     return original.valid_length(samples, kernel=original.FREQUENCY_SHORTEST, stride=original.FREQUENCY_STEP)
 
 
 def segment_length(domain, sample_rate):
-    """Returns the samples of a segment: the study's 65,536, the same seconds at another rate, as the models need it."""
+    """Returns the samples of a segment: the study's 65,536, or as many seconds at another rate, as a valid length."""
     return valid_length(domain, SEGMENT * sample_rate // SAMPLE_RATES[domain])
 
 

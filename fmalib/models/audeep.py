@@ -9,7 +9,7 @@ from fmalib.signal import mel
 
 N_MELS = 64
 UNITS = 256
-FRAME_SECONDS = 0.08  # of the hop, about: a recurrent network's time goes with the number of frames
+FRAME_SECONDS = 0.08  # of the hop, about: the time of a recurrent network is proportional to the number of frames
 
 
 def frame_sizes(sample_rate):
@@ -23,13 +23,12 @@ def frame_sizes(sample_rate):
 def recurrent_autoencoder(*, samples, sample_rate, units=UNITS):
     """Returns the autoencoder; train it with `loss` on (audio, audio).
 
-    A GRU reads the spectrogram; its last state, through a dense layer and tanh, is the latent, one vector a segment, and
-    the first state of a second GRU. That one is shown each frame and gives the next, so only what the latent adds to the
-    frame before is learned in it. auDeep stacks two layers of 256 and reverses the output; here it is one, forwards.
+    A GRU reads the spectrogram. A dense layer with tanh makes its last state the latent, one vector for a segment. A second
+    GRU starts from the latent and predicts each frame from those before. auDeep stacks two layers of 256 and predicts
+    backwards; here it is one layer, forwards.
 
     Args:
-        samples: length of a segment.
-        sample_rate: Hz.
+        samples: length of a segment at `sample_rate` (Hz).
         units: of both GRUs and of the latent.
 
     Returns:

@@ -11,7 +11,6 @@ from fmalib.models.layers import LogCompression, LogMel, RandomGain, SpecAugment
 from fmalib.models.original import l2_penalty
 from fmalib.signal import mel
 
-HEADS = ("study", "lstm", "pooled")
 SHORTEST_LATENT = 49  # frames, 5 * (5 + 4) + 4: what two valid convolutions and poolings by 5 leave one frame of
 CNN_MELS = 64
 CNN_FILTERS = (128, 256, 256)
@@ -50,8 +49,7 @@ def latent_classifier(encoder, n_genres, *, head="study", weight_decay=1e-5):
     decay = l2_penalty(weight_decay)
     encoder.trainable = False
     audio = keras.Input(encoder.input.shape[1:], name="audio")
-    build = {"study": _study_head, "lstm": _lstm_head, "pooled": _pooled_head}[head]
-    x = build(encoder(audio, training=False), decay)
+    x = HEADS[head](encoder(audio, training=False), decay)
     return keras.Model(audio, _genres(x, n_genres, **decay), name="latent_classifier")
 
 
@@ -83,6 +81,9 @@ def _pooled_head(x, decay):
     x = _norm("norm")(x)
     x = SpecAugment(name="latent_augment")(x)
     return _convolutions(x, _kernel(decay), "head_")
+
+
+HEADS = {"study": _study_head, "lstm": _lstm_head, "pooled": _pooled_head}
 
 
 def genre_cnn(n_genres, *, samples, sample_rate, weight_decay=1e-5):

@@ -42,27 +42,17 @@ class Istft(keras.layers.Layer):
         return {**super().get_config(), "n_fft": self.n_fft, "hop": self.hop, "length": self.length}
 
 
-@registered
-class _SineWindow(keras.initializers.Initializer):
-    """Angles of a sine window's rising half; its first half suffices, since the second one mirrors it."""
-
-    def __init__(self, hop):
-        self.hop = hop
-
-    def __call__(self, shape, dtype=None):
-        return ops.convert_to_tensor(np.pi * (np.arange(shape[0]) + 0.5) / (2 * self.hop), dtype or "float32")
-
-    def get_config(self):
-        return {"hop": self.hop}
-
-
 class _Windowed(keras.layers.Layer):
     """Base of `Mdct` and `Imdct`: a trainable window, given by the angles of its rising half, a sine window at first."""
 
     def add_window(self, hop):
-        """Adds the weights `(ceil(hop / 2),)`."""
+        """Adds the weights `(ceil(hop / 2),)`: half of the angles, since the other half mirrors them."""
+
+        def sine(shape, dtype):
+            return ops.convert_to_tensor(np.pi * (np.arange(shape[0]) + 0.5) / (2 * hop), dtype)
+
         self.window_hop = hop
-        self.angles = self.add_weight(shape=((hop + 1) // 2,), initializer=_SineWindow(hop), name="angles")
+        self.angles = self.add_weight(shape=((hop + 1) // 2,), initializer=sine, name="angles")
 
     def window(self):
         """Returns the window's two halves, tensors of shape `(hop,)`."""
@@ -116,7 +106,7 @@ class ToCodewords(keras.layers.Layer):
     """Coefficients `(batch, frames, hop)` to codewords `(batch, frames, latent)`: `codewords.encode` as a layer."""
 
     def __init__(self, latent, bits, **options):
-        super().__init__(**options)
+        super().__init__(**{**options, "dtype": "float32"})  # half floats hold whole numbers only up to 2048
         self.latent, self.bits = latent, bits
 
     def call(self, coefficients):
@@ -131,7 +121,7 @@ class FromCodewords(keras.layers.Layer):
     """Codewords `(batch, frames, latent)` to coefficients `(batch, frames, hop)`: `codewords.decode` as a layer."""
 
     def __init__(self, hop, bits, **options):
-        super().__init__(**options)
+        super().__init__(**{**options, "dtype": "float32"})
         self.hop, self.bits = hop, bits
 
     def call(self, code):
@@ -334,7 +324,7 @@ def _check_framed(layer):
     plain = layer.padding == "valid" and dilation == 1 and layer.data_format == "channels_last" and ungrouped
     if kernel % stride or not plain:
         raise ValueError(
-            f"A framed convolution has a stride that divides the kernel, valid padding, channels last, and neither dilation, "
-            f"groups nor output padding. Received: kernel_size={kernel}, strides={stride}, padding={layer.padding!r}, "
+            f"A framed convolution needs a stride that divides the kernel, valid padding, channels last, and no dilation, "
+            f"groups or output padding. Received: kernel_size={kernel}, strides={stride}, padding={layer.padding!r}, "
             f"dilation_rate={dilation}, data_format={layer.data_format!r}"
         )

@@ -1,6 +1,6 @@
 """Every loss of the library: of waveforms, STFT coefficients and log-mel spectrograms.
 
-Waveform losses see audio divided by the training set's standard deviation, so their size does not depend on how loud it is.
+Waveform losses divide by the standard deviation of the training audio, so that they do not depend on its level.
 """
 
 import keras
@@ -64,10 +64,7 @@ class AudioLoss(keras.losses.Loss):
     Args:
         kind: `mse` and `l1` of samples; `mse_tv`, with the squared difference of neighbouring output samples; `stft_l1`,
             `stft_l2` of STFT magnitudes; `log_stft_l1`, `log_stft_l2` of log STFT power (bel).
-        std: standard deviation of the training audio, which both waveforms are divided by.
-
-    Raises:
-        ValueError: an unknown `kind`.
+        std: standard deviation of the training audio, by which both waveforms are divided.
     """
 
     def __init__(self, kind="mse", std=1.0, name="audio_loss", **options):
@@ -87,7 +84,7 @@ class AudioLoss(keras.losses.Loss):
 class SpectralLoss(keras.losses.Loss):
     """Mean squared error of STFT coefficients: of audio `(batch, samples)` and a spectrum `(batch, frames, bins, 2)`.
 
-    The mean is over real and imaginary parts, so the square root of it is the study's "RMSE".
+    The mean is over real and imaginary parts; its square root is the study's "RMSE".
     """
 
     def __init__(self, n_fft=512, hop=128, name="spectral_loss", **options):
@@ -103,7 +100,7 @@ class SpectralLoss(keras.losses.Loss):
 
 @tf.custom_gradient
 def _mean_square(error):
-    """Returns the mean square of each `(batch, frames, bins, 2)` error, `(batch,)`; its own gradient is one pass, not four."""
+    """Returns the mean square of each `(batch, frames, bins, 2)` error, `(batch,)`, with a gradient in one pass, not four."""
     size = float(np.prod(error.shape[1:]))
 
     def gradient(upstream):

@@ -63,14 +63,10 @@ def _denoising(frames, latent):
 
 
 def fit_pca(model, cache, track_ids):
-    """Sets the weights of a `pca` model to the principal components of some tracks' MDCT frames, and returns it.
+    """Sets the weights of a `pca` model to the principal components of the MDCT frames of some tracks, and returns it.
 
-    Components are of the uncentred frames: the mean of an MDCT frame is 0 unless the audio has a constant offset.
-
-    Args:
-        model: by `mdct_autoencoder("pca", ...)`.
-        cache: a `fmalib.data.audio_cache.Cache`.
-        track_ids: of the training tracks.
+    The frames are not centred: their mean is 0 unless the audio has a constant offset. `cache` is a
+    `fmalib.data.audio_cache.Cache`.
     """
     hop, latent = model.get_layer("encoder").get_layer("latent").kernel.shape
     basis = mdct.mdct_basis(hop).reshape(2 * hop, hop)
@@ -103,11 +99,11 @@ def mdct_autoencoder(kind, *, samples=65_536, latent=64, std=1.0, hop=mdct.HOP):
         samples: length of input and output.
         latent: values for each frame.
         std: standard deviation of the training audio, by which frames are divided inside.
-        hop: samples from frame to frame; 526 gives 126 frames for 65,536 samples, as the study's latent has.
+        hop: samples from frame to frame; 526 gives 126 frames for 65,536 samples, as in the study's latent.
 
     Returns:
-        Model from `(batch, samples)` to `(batch, samples)`, with the layers `encoder` (to `(batch, frames, latent)`) and
-        `decoder`, both models themselves. The MDCT is not trained.
+        Model from `(batch, samples)` to `(batch, samples)`, with the models `encoder` (to `(batch, frames, latent)`) and
+        `decoder` as layers. The MDCT is not trained.
 
     Raises:
         ValueError: an unknown `kind`, an impossible `latent` or `std`.

@@ -1,7 +1,6 @@
-"""The networks of the original study, as Keras Functional models.
+"""The autoencoders of the original study, as Keras Functional models.
 
-All of them take waveforms as they were decoded, full scale 1; standardisation and the STFT are layers of the models, so that
-a saved `.keras` file needs nothing beside it.
+Inputs are waveforms at full scale 1. Standardisation and STFT are layers, so that a saved `.keras` file is complete.
 """
 
 import keras
@@ -21,9 +20,9 @@ FREQUENCY_STEP = 512  # samples: four frames, without which two strides of 2 do 
 
 
 def valid_length(samples, *, kernel=TIME_KERNEL, stride=TIME_STRIDE):
-    """Returns the largest length up to `samples` that the time-domain autoencoder gives back at the same length.
+    """Returns the largest input length up to `samples` that the time-domain autoencoder accepts.
 
-    For the frequency-domain one, ask with `kernel=FREQUENCY_SHORTEST, stride=FREQUENCY_STEP`.
+    For the frequency-domain one, pass `kernel=FREQUENCY_SHORTEST, stride=FREQUENCY_STEP`.
     """
     if samples < kernel:
         raise ValueError(f"A segment must hold at least one kernel of {kernel} samples. Received: samples={samples}")
@@ -39,12 +38,12 @@ def time_autoencoder(*, samples=65_536, latent=32, mean=0.0, std=1.0, weight_dec
     Args:
         samples: length of input and output; 512 plus a multiple of 256.
         latent: channels of the latent.
-        mean, std: of the training audio; the model works on `(x - mean) / std` inside.
-        weight_decay: as PyTorch's Adam means it, which is an L2 penalty of half that weight.
+        mean, std: of the training audio; inside, the model works on `(x - mean) / std`.
+        weight_decay: of PyTorch's Adam, which is an L2 penalty of half that weight.
 
     Returns:
-        Model from `(batch, samples)` to `(batch, samples)`, with the layers `encoder` (to `(batch, frames, latent)`) and
-        `decoder`, both models themselves.
+        Model from `(batch, samples)` to `(batch, samples)` of two models: its layers `encoder` (to `(batch, frames, latent)`)
+        and `decoder`.
 
     Raises:
         ValueError: an impossible `samples`, `latent` or `std`.
@@ -75,7 +74,7 @@ def time_autoencoder(*, samples=65_536, latent=32, mean=0.0, std=1.0, weight_dec
 
 
 def frequency_autoencoder(*, samples=65_536, latent=64, weight_decay=1e-5):
-    """Returns the study's frequency-domain autoencoder; train it with `SpectralLoss`, listen by `waveform_model`.
+    """Returns the study's frequency-domain autoencoder; its loss is `SpectralLoss`, and `waveform_model` makes it audible.
 
     STFT (512, hop 128), real and imaginary part as channels, unscaled. Twice Conv2D 5x5, stride 2, to 8 and 32 channels,
     ReLU; a convolution over the whole frequency axis to `latent` channels; the decoder mirrors it with transposed convolutions.
@@ -88,8 +87,7 @@ def frequency_autoencoder(*, samples=65_536, latent=64, weight_decay=1e-5):
 
     Returns:
         Model from audio `(batch, samples)` to a spectrum `(batch, frames, bins, 2)` of `samples // 128 + 1` frames and 257
-        bins, which no waveform need have. Its layers `encoder` (to `(batch, latent frames, latent)`) and `decoder` are models
-        themselves.
+        bins, with the layers `encoder` (to `(batch, latent frames, latent)`) and `decoder`.
 
     Raises:
         ValueError: an impossible `samples` or `latent`.
@@ -108,7 +106,7 @@ def frequency_autoencoder(*, samples=65_536, latent=64, weight_decay=1e-5):
     x = layers.Conv2D(first, 5, 2, activation="relu", name="encoder_conv1", **decay)(x)
     x = layers.Conv2D(second, 5, 2, activation="relu", name="encoder_conv2", **decay)(x)
     bins = x.shape[2]
-    x = layers.Reshape((-1, second), name="join_bins")(x)  # a convolution over all of them is one with as long a stride
+    x = layers.Reshape((-1, second), name="join_bins")(x)  # a kernel over all bins is a stride over all bins
     x = FramedConv1D(latent, bins, bins, name="latent", **decay)(x)
     encoder = keras.Model(audio, x, name="encoder")
 
@@ -123,9 +121,9 @@ def frequency_autoencoder(*, samples=65_536, latent=64, weight_decay=1e-5):
 
 
 def waveform_model(autoencoder):
-    """Returns an autoencoder as a model from `(batch, samples)` to `(batch, samples)`: an inverse STFT after spectra.
+    """Returns an autoencoder as a model from `(batch, samples)` to `(batch, samples)`: spectra go through an inverse STFT.
 
-    It shares layers and weights with the one given, which comes back as it is if it gives waveforms already.
+    It shares layers and weights with the one given, and is that one if its output is a waveform already.
     """
     if len(autoencoder.output.shape) == 2:
         return autoencoder
@@ -161,6 +159,6 @@ def check_std(std):
 
 
 def l2_penalty(weight_decay):
-    """Returns layer arguments whose gradient is PyTorch's `weight_decay * w` (Keras's own is decoupled, AdamW's)."""
+    """Returns layer arguments with the gradient `weight_decay * w`, as in PyTorch's Adam; Keras's own decay is AdamW's."""
     penalty = keras.regularizers.L2(weight_decay / 2) if weight_decay else None
     return {"kernel_regularizer": penalty, "bias_regularizer": penalty}

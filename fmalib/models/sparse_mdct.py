@@ -1,12 +1,12 @@
 """A sparse frequency-domain autoencoder: every latent value is a 16-bit codeword, an (index, value) pair.
 
-A network with a fixed number of latent channels spends the same channels on every frame, so it can only tie with a linear
-projection. Here the encoder keeps the largest coefficients of an MDCT, wherever they are (k-sparse autoencoder: Makhzani and
-Frey 2013), and writes each as one codeword (`fmalib.signal.codewords`). The decoder sees nothing else, and the codewords
-written to a file are the bitrate that is claimed.
+A network with a fixed number of latent channels spends the same number of latent values on every frame, so it can only tie
+with a linear projection. Here the encoder keeps the largest MDCT coefficients, wherever they are (k-sparse autoencoder:
+Makhzani and Frey 2013), each as one codeword (`fmalib.signal.codewords`). The decoder reads nothing else, so the size of the
+codewords in a file is the bitrate.
 
-Only the windows of the transform are learned, some 500 numbers. A learned transform (a million weights, the MDCT at first)
-fitted 23 training tracks and lost on others.
+Only the windows of the transform are trained, some 500 numbers. A trainable transform (a million weights, at first the MDCT)
+overfitted 23 training tracks.
 """
 
 import keras
@@ -21,12 +21,12 @@ def sparse_autoencoder(*, samples=65_536, latent=64, hop=mdct.HOP):
 
     Args:
         samples: length of input and output.
-        latent: codewords for each frame on average; `latent * frames` of them for a segment, placed where they are needed.
+        latent: codewords for each frame on average; the `latent * frames` of a segment lie wherever coefficients are large.
         hop: samples from frame to frame of the MDCT; 526 gives 126 frames for 65,536 samples.
 
     Returns:
-        Model from `(batch, samples)` to `(batch, samples)`, with the layers `encoder` (to `(batch, frames, latent)`, whole
-        numbers from 0 to 65,535) and `decoder`, both models themselves.
+        Model from `(batch, samples)` to `(batch, samples)`, with the models `encoder` (to `(batch, frames, latent)`, whole
+        numbers from 0 to 65,535) and `decoder` as layers.
 
     Raises:
         ValueError: `latent` is not below `hop`, or too small for a codeword to bridge the distances.

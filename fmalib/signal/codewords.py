@@ -1,6 +1,6 @@
-"""Codewords of 16 bits for the largest coefficients of a transform: each says which coefficient, and how large it is.
+"""Codewords of 16 bits for the largest coefficients of a transform: (index, value) pairs.
 
-The upper bits of a codeword hold the distance from the coefficient before, the lower bits the size in mu-law steps.
+The upper bits of a codeword hold the distance from the coefficient before, the lower bits the value in mu-law steps.
 """
 
 import math
@@ -9,28 +9,23 @@ import numpy as np
 import tensorflow as tf
 
 CODEWORD_BITS = 16
-KNEE = 0.002  # coefficients well below this size are quantised evenly, well above it by ratio
+KNEE = 0.002  # far below this size, the steps of coefficients are equal; far above it, their ratios are
 
 
 def gap_bits(latent, hop):
-    """Returns how many bits of a codeword hold the distance.
+    """Returns the number of bits of a codeword for the distance.
 
-    A distance of 16 times the mean must fit, 1024 at the most; twice the mean must fit in any case, see `select`.
+    It holds 16 times the mean distance, at most 1024, and always twice the mean distance, which `select` needs.
     """
     wanted = min(round(np.log2(hop / latent)) + 4, 10)
     return max(2, wanted, math.ceil(np.log2(2 * hop / latent)))
 
 
 def select(coefficients, count, gap):
-    """Returns the places of the `count` largest coefficients such that no two neighbours are further apart than `gap`.
+    """Returns the places of the `count` largest of `(batch, places)` coefficients, int32 `(batch, count)`, ascending.
 
-    The largest of every `gap // 2` neighbours is taken first, then the largest of all; `count` must suffice for the first.
-
-    Args:
-        coefficients: tensor of shape `(batch, places)`.
-
-    Returns:
-        int32 tensor of shape `(batch, count)`, ascending.
+    No two neighbours are further apart than `gap`: the largest of each block of `gap // 2` is taken first, then the largest
+    of all. `count` must be at least the number of blocks.
     """
     places, block = coefficients.shape[1], gap // 2
     size = tf.abs(coefficients)
@@ -43,11 +38,7 @@ def select(coefficients, count, gap):
 def encode(coefficients, latent, bits):
     """Returns the codewords `(batch, frames, latent)` of coefficients `(batch, frames, hop)`, float32 whole numbers.
 
-    Gradients reach the kept coefficients.
-
-    Args:
-        latent: codewords for each frame on average.
-        bits: of a codeword that hold the distance, by `gap_bits`.
+    Gradients reach the kept coefficients. `latent` is the mean number of codewords in a frame, `bits` comes from `gap_bits`.
     """
     frames, hop = coefficients.shape[1:]
     flat = tf.reshape(coefficients, [-1, frames * hop])
@@ -96,7 +87,7 @@ def _levels(bits):
 
 
 def _mu(hop):
-    """Returns what full scale can reach in an orthonormal transform, over the knee."""
+    """Returns the largest coefficient of full-scale audio in an orthonormal transform, divided by the knee."""
     return 2 * np.sqrt(hop) / KNEE
 
 

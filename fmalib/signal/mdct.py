@@ -1,8 +1,8 @@
-"""The modified discrete cosine transform (MDCT): one coefficient a sample, and the signal comes back.
+"""The modified discrete cosine transform (MDCT): invertible, with one coefficient for each sample.
 
-An STFT with a hop of a quarter window holds four numbers a sample. The MDCT (Princen, Johnson and Bradley 1987) holds one:
-frames of two blocks overlap by half, and neighbouring frames cancel each other's aliasing. That works for every window whose
-rising half is the sine of some angles and whose falling half is the cosine of the same angles.
+An STFT with a hop of a quarter window holds four numbers for each sample. The MDCT (Princen, Johnson and Bradley 1987) holds
+one: frames of two blocks overlap by half, and neighbouring frames cancel each other's aliasing. That works for every window
+whose rising half is the sine of some angles and whose falling half is their cosine.
 """
 
 import functools
@@ -21,7 +21,7 @@ def n_frames(samples, hop=HOP):
 def mdct_basis(hop=HOP):
     """Returns the orthonormal MDCT with a sine window, float32 of shape `(2, hop, hop)`: block of the frame, sample, bin.
 
-    Frame times basis gives the coefficients, coefficients times its transpose the frame: the transform is its own inverse.
+    A frame times the basis gives coefficients; coefficients times the transposed basis give the frame.
     """
     window = np.sin(np.pi * (np.arange(2 * hop) + 0.5) / (2 * hop))
     return (window.reshape(2, hop, 1) * cosines(hop)).astype(np.float32)

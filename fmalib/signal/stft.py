@@ -42,11 +42,11 @@ def stft(audio, *, n_fft=512, hop=None):
 def istft(spectrum, *, n_fft=512, hop=None, length=None):
     """Returns the signal of a centred STFT: overlap-add, divided by the sum of squared windows (Griffin & Lim 1984).
 
-    With a hop of half the window and a length that it does not divide, the last few samples lie under the window's edge
-    alone, where single precision loses them, as in librosa; a hop of a quarter gives every sample back.
+    With a hop of half the window and a length that it does not divide, the last few samples lie only under the edge of a
+    window, where single precision loses them, as in librosa. A hop of a quarter window returns every sample.
 
     Args:
-        spectrum: complex tensor of shape `(..., frames, bins)` as `stft` gives it; the number of frames must be static.
+        spectrum: complex tensor of shape `(..., frames, bins)` by `stft`; the number of frames must be static.
         n_fft, hop: as given to `stft`.
         length: samples of the result; None means `hop * (frames - 1)`.
 
@@ -86,16 +86,11 @@ def log_magnitude(spectrum, *, floor_db=-100.0):
 
 
 def mel(spectrum, *, sample_rate, n_fft=512, n_mels=64):
-    """Returns the power in mel bands (Slaney's scale and normalisation, as librosa's default).
+    """Returns the power `(..., frames, n_mels)` in mel bands (Slaney's scale and normalisation, librosa's default).
 
     Args:
-        spectrum: complex tensor of shape `(..., frames, bins)`.
-        sample_rate: Hz.
-        n_fft: as given to `stft`.
-        n_mels: bands from 0 Hz to half the sample rate.
-
-    Returns:
-        float32 tensor of shape `(..., frames, n_mels)`.
+        spectrum: complex tensor of shape `(..., frames, bins)` by `stft` with the same `n_fft`.
+        sample_rate: Hz; the bands reach from 0 Hz to half of it.
     """
     power = tf.math.real(spectrum) ** 2 + tf.math.imag(spectrum) ** 2
     return tf.tensordot(power, _mel_matrix(sample_rate, n_fft, n_mels), axes=1)

@@ -22,7 +22,7 @@ class Autoencoder:
     Attributes:
         name: such as `"frequency_study_64"`.
         architecture: its `fmalib.models.architectures.Architecture`.
-        network: as it was trained: from `(batch, samples)` to `(batch, samples)`, or to a spectrum.
+        network: the model that was trained, from `(batch, samples)` to `(batch, samples)` or to a spectrum.
         history: one row per epoch; None without training.
         seconds: duration of its training.
         run: name of its run folder, or None.
@@ -137,7 +137,6 @@ def interpolate(autoencoder, first, second, steps=5):
     """Returns the decoded points on the straight line between the latents of two segments.
 
     Args:
-        autoencoder: an `Autoencoder`.
         first, second: float arrays of shape `(samples,)` at full scale 1.
         steps: points on the line, both ends included.
 
@@ -149,7 +148,7 @@ def interpolate(autoencoder, first, second, steps=5):
         ValueError: fewer than two points, or a latent of codewords.
     """
     if autoencoder.architecture.codewords:
-        raise ValueError(f"Codewords are no quantities: there is nothing between them. Received: {autoencoder.name}")
+        raise ValueError(f"Codewords are no quantities and have no values in between. Received: {autoencoder.name}")
     if steps < 2:
         raise ValueError(f"An interpolation has two ends. Received: steps={steps}")
     start, end = autoencoder.encoder.predict(np.stack([first, second]), verbose=0)
@@ -171,10 +170,7 @@ def first_kernel(autoencoder):
 
 
 def responses(autoencoder):
-    """Returns the magnitude responses of the first layer's filters: `(filters, frequencies)`, from 0 to half the sample rate.
-
-    Not for filters on patches of a spectrogram.
-    """
+    """Returns magnitude responses of the first layer, `(filters, frequencies)`, up to half the sample rate; not for patches."""
     kernel = first_kernel(autoencoder)
     if autoencoder.architecture.filters == "bins":
         return np.abs(kernel.T)

@@ -9,7 +9,7 @@ from fmalib import paths
 
 
 class Clock(keras.callbacks.Callback):
-    """Adds the `seconds` of each epoch to its logs; comes first, so that the others see them."""
+    """Adds the `seconds` of each epoch to its logs; must be the first callback, so that the others see them."""
 
     def on_epoch_begin(self, epoch, logs=None):
         self.started = time.perf_counter()
@@ -21,7 +21,7 @@ class Clock(keras.callbacks.Callback):
 class Reseed(keras.callbacks.Callback):
     """Makes the noise of an epoch (dropout, augmentation) a function of seed and epoch.
 
-    Keras saves no layer's random state with its weights, so without this a resumed training would see other noise.
+    Keras saves no random state with the weights, so a resumed training would see other noise without this.
     """
 
     def __init__(self, seed):
@@ -37,8 +37,8 @@ class Reseed(keras.callbacks.Callback):
 class Backup(keras.callbacks.Callback):
     """Saves weights and optimizer after each epoch, in one file that is replaced as a whole.
 
-    Keras's BackupAndRestore writes weights and epoch to two files, neither atomically: a kill in between repeats an epoch.
-    Here the epoch follows from the optimizer's step count.
+    The epoch follows from the optimizer's step count. Keras's BackupAndRestore writes weights and epoch to two files, neither
+    atomically: a kill in between repeats an epoch.
     """
 
     def __init__(self, path):
@@ -52,7 +52,7 @@ class Backup(keras.callbacks.Callback):
 
 
 class Bar(keras.callbacks.Callback):
-    """Moves a tqdm bar on by one each epoch and shows the losses beside it."""
+    """Advances a tqdm bar by one each epoch and shows the losses beside it."""
 
     def __init__(self, shown):
         super().__init__()

@@ -28,7 +28,7 @@ from fmalib import paths
 from fmalib.progress import bar
 from fmalib.training import callbacks
 
-MAX_EPOCHS = 200  # for which a learning-rate schedule is laid out
+MAX_EPOCHS = 200  # of a learning-rate schedule
 REFERENCES = ("keras_history", "input_layers", "output_layers")  # to layers, in the configuration of a graph
 PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "librosa", "soundfile", "soxr", "scikit-learn", "pandas")
 
@@ -51,7 +51,7 @@ class Run:
 
     @property
     def seconds(self):
-        """What the training took, over all its interruptions."""
+        """Duration of the training, over all its interruptions."""
         return float(self.history["seconds"].sum())
 
     def __str__(self):
@@ -74,7 +74,7 @@ def set_seed(seed):
 
 @contextlib.contextmanager
 def mixed_precision():
-    """Lets models that are built inside compute in half precision where there is a GPU; on a CPU it changes nothing."""
+    """Makes models that are built inside compute in half precision where there is a GPU; does nothing on a CPU."""
     import tensorflow as tf
 
     before = keras.config.dtype_policy()
@@ -90,7 +90,7 @@ def staircase(initial, *, steps_per_epoch, factor=0.75, every=5, first_epoch=0):
     """Returns a learning-rate schedule: `initial`, times `factor` every `every` epochs, as in the original study.
 
     Args:
-        first_epoch: epochs that an earlier phase of the training has had. The rate stays after 200 more.
+        first_epoch: epochs of an earlier phase of the training. The rate is constant after 200 more.
     """
     later = [epoch for epoch in range(first_epoch + 1, first_epoch + MAX_EPOCHS) if epoch % every == 0]
     return keras.optimizers.schedules.PiecewiseConstantDecay(
@@ -103,16 +103,14 @@ def train_or_load(name, model, pipeline, *, epochs, seed, patience=10, runs_dir=
     """Returns the `Run` of a model: found if the same was trained before, resumed if it was stopped, else trained.
 
     "The same" is decided by content: layers, initial weights, optimizer, loss, metrics, and the arguments below. Names of
-    layers do not count, nor do the Python modules of registered classes; the code of classes and functions is not seen.
-    The weights of the best epoch by validation loss are kept. The model given stays untrained, so that the same call finds
-    the run again.
+    layers do not count, nor do the Python modules of registered classes. The code of the caller's own classes and functions
+    is not compared. The model given stays untrained, so that the same call finds the run again.
 
     Args:
-        name: of the run, for people; part of the folder's name.
+        name: of the run; part of the folder's name.
         model: compiled, built after `set_seed(seed)`.
-        pipeline: the `fmalib.data.segments.Pipeline` to train on; the loss on its validation part selects the epoch and
-            stops early.
-        epochs: how many at most.
+        pipeline: the `fmalib.data.segments.Pipeline` to train on; the loss on its validation part selects the best epoch.
+        epochs: the most epochs to train.
         seed: of crops and noise.
         patience: epochs without improvement before training stops; None never stops early.
         runs_dir: parent folder; None means `fmalib.paths.runs_dir()`.
@@ -254,43 +252,31 @@ def _content_key(model, settings):
     return digest.hexdigest()[:10]
 
 
-def _nameless(value, positions=None):
+def _nameless(value, positions=None, reference=False):
     """Returns a Keras configuration without what no result depends on.
 
     Keras counts unnamed layers and optimizers through a session: building a model twice gives `dense` and `dense_1`. Here
     they have no name, and a graph refers to its layers by position. Registered classes lose their Python module.
     """
     if isinstance(value, list):
-        return [_nameless(part, positions) for part in value]
+        return [_nameless(part, positions, reference) for part in value]
     if not isinstance(value, dict):
-        return value
+        return positions[value] if reference and isinstance(value, str) else value
     config, dropped = value.get("config"), set()
     if ">" in (value.get("registered_name") or ""):
         dropped.add("module")
-    # A name is also that of a precision or a metric, which do count: only layers and optimizers lose theirs.
+    # Precisions and metrics are known by their names too: only layers and optimizers lose theirs.
     if isinstance(config, dict) and ("inbound_nodes" in value or config.keys() & {"trainable", "batch_shape", "learning_rate"}):
         dropped.add("name")
         value = {**value, "config": {key: part for key, part in config.items() if key != "name"}}
     if "input_layers" in value:
         positions = {layer["name"]: number for number, layer in enumerate(value["layers"])}
-    return {
-        key: _by_position(part, positions) if key in REFERENCES else _nameless(part, positions)
-        for key, part in value.items()
-        if key not in dropped
-    }
-
-
-def _by_position(value, positions):
-    """Returns references to layers, `[name, node, tensor]` in any nesting, with positions instead of names."""
-    if isinstance(value, dict):
-        return {key: _by_position(part, positions) for key, part in value.items()}
-    if isinstance(value, list):
-        return [_by_position(part, positions) for part in value]
-    return positions[value] if isinstance(value, str) else value
+    kept = {key: part for key, part in value.items() if key not in dropped}
+    return {key: _nameless(part, positions, reference or key in REFERENCES) for key, part in kept.items()}
 
 
 def versions():
-    """Returns the versions of what decides results, as a dict of strings."""
+    """Returns the versions of Python and of the packages that decide results, a dict of strings."""
     packages = {name: importlib.metadata.version(name) for name in PACKAGES}
     return {"fmalib": fmalib.__version__, "python": platform.python_version(), **packages, "platform": platform.platform()}
 
@@ -298,16 +284,8 @@ def versions():
 def _git_commit():
     """Returns fmalib's commit, with `+` if files differ from it; None where it is not a checkout."""
     checkout = Path(fmalib.__file__).resolve().parent.parent
-    if not (checkout / ".git").exists():
-        return None
-    try:
-        done = subprocess.run(
-            ["git", "describe", "--always", "--dirty=+", "--abbrev=10"],
-            cwd=checkout,
-            capture_output=True,
-            text=True,
-            timeout=10,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() or None
+    command = ["git", "describe", "--always", "--dirty=+", "--abbrev=10"]
+    if (checkout / ".git").exists():
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            return subprocess.run(command, cwd=checkout, capture_output=True, text=True, timeout=10).stdout.strip() or None
+    return None

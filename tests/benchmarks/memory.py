@@ -52,9 +52,7 @@ def main():
     for count in (options.tracks, 8 * options.tracks):
         with tempfile.TemporaryDirectory() as name:
             make_tracks(Path(name) / "music", count)
-            done = subprocess.run(
-                [sys.executable, __file__, "--measure", name], check=True, capture_output=True, text=True
-            )
+            done = subprocess.run([sys.executable, __file__, "--measure", name], check=True, capture_output=True, text=True)
         tracks, peak = done.stdout.split()
         results.append(float(peak))
         held = count * SECONDS * SAMPLE_RATE * 4 / 2**20

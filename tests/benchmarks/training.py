@@ -1,9 +1,9 @@
 """Does fmalib train as fast as PyTorch? `python tests/benchmarks/training.py`, which needs `pip install torch`
 
-Trains both autoencoders of the original study on one random batch, by `fit` as `fmalib.training.runs` does, and the same networks
-in PyTorch in a process of its own. First it copies the weights over and checks that both give the same output, before and
-after three steps. Then both take turns, so that whatever else the machine does hits both, and it prints milliseconds per
-snippet of 65,536 samples and the ratio of the turns.
+Trains both autoencoders of the original study on one random batch, by `fit` as in `fmalib.training.runs`, and the same
+networks in PyTorch in another process. First it copies the weights and checks that both outputs are the same, before and
+after three steps. Then both take turns, so that other load on the machine affects both. It prints milliseconds per segment
+of 65,536 samples and the ratio of the turns.
 """
 
 import argparse
@@ -24,7 +24,7 @@ SAMPLES = 65_536
 LEARNING_RATE = 1e-3
 WEIGHT_DECAY = 1e-5
 EPSILON = 1e-12  # of Adam: Keras adds it before the bias correction, PyTorch after it, so a larger one is not the same
-SETTINGS = {  # latent channels, snippets in a batch, steps in a turn
+SETTINGS = {  # latent channels, segments in a batch, steps in a turn
     "frequency": (64, 8, 8),
     "time": (32, 32, 24),
 }
@@ -36,15 +36,33 @@ def torch_networks():
 
     (frequency, _, _), (timely, _, _) = SETTINGS["frequency"], SETTINGS["time"]
     return {
-        "frequency": (nn.Sequential(
-            nn.Conv2d(2, 8, 5, 2), nn.ReLU(), nn.Conv2d(8, 32, 5, 2), nn.ReLU(), nn.Conv2d(32, frequency, (62, 1)),
-            nn.ConvTranspose2d(frequency, 32, (62, 1)), nn.ReLU(), nn.ConvTranspose2d(32, 8, 5, 2), nn.ReLU(),
-            nn.ConvTranspose2d(8, 2, 5, 2),
-        ), True),
-        "time": (nn.Sequential(
-            nn.Conv1d(1, 64, 512, 256), nn.ReLU(), nn.Conv1d(64, timely, 1), nn.ReLU(),
-            nn.ConvTranspose1d(timely, 64, 1), nn.ReLU(), nn.ConvTranspose1d(64, 1, 512, 256),
-        ), False),
+        "frequency": (
+            nn.Sequential(
+                nn.Conv2d(2, 8, 5, 2),
+                nn.ReLU(),
+                nn.Conv2d(8, 32, 5, 2),
+                nn.ReLU(),
+                nn.Conv2d(32, frequency, (62, 1)),
+                nn.ConvTranspose2d(frequency, 32, (62, 1)),
+                nn.ReLU(),
+                nn.ConvTranspose2d(32, 8, 5, 2),
+                nn.ReLU(),
+                nn.ConvTranspose2d(8, 2, 5, 2),
+            ),
+            True,
+        ),
+        "time": (
+            nn.Sequential(
+                nn.Conv1d(1, 64, 512, 256),
+                nn.ReLU(),
+                nn.Conv1d(64, timely, 1),
+                nn.ReLU(),
+                nn.ConvTranspose1d(timely, 64, 1),
+                nn.ReLU(),
+                nn.ConvTranspose1d(64, 1, 512, 256),
+            ),
+            False,
+        ),
     }
 
 
@@ -99,7 +117,8 @@ def build(name):
     from fmalib.models import losses, original
 
     make, loss = {
-        "frequency": (original.frequency_autoencoder, losses.SpectralLoss()), "time": (original.time_autoencoder, "mse"),
+        "frequency": (original.frequency_autoencoder, losses.SpectralLoss()),
+        "time": (original.time_autoencoder, "mse"),
     }[name]
     model = make(samples=SAMPLES, latent=SETTINGS[name][0], weight_decay=WEIGHT_DECAY)
     model.compile(keras.optimizers.Adam(LEARNING_RATE, epsilon=EPSILON), loss)
@@ -107,7 +126,7 @@ def build(name):
 
 
 def measure(name, rounds, threads):
-    """Checks that both train the same network; returns the milliseconds per snippet of each turn, `(rounds, 2)`."""
+    """Checks that both train the same network; returns the milliseconds per segment of each turn, `(rounds, 2)`."""
     import keras
     import tensorflow as tf
 
@@ -127,9 +146,7 @@ def measure(name, rounds, threads):
         command = [sys.executable, __file__, "--torch", name, "--threads", str(threads), "--folder", str(folder)]
         # By default PyTorch's threads spin where they wait; beside any other work that makes them five times slower.
         environment = {"OMP_WAIT_POLICY": "passive", **os.environ}
-        with subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
-        ) as worker:
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment) as worker:
 
             def torch_steps(count):
                 print(count, file=worker.stdin, flush=True)
@@ -189,7 +206,7 @@ def main():
         print(f"{name} autoencoder, latent {latent}, batches of {batch}; median (quartiles) of {len(turns)} turns")
         for side, values in zip(("fmalib ", "PyTorch"), turns.T):
             print(
-                f"  {side} {spread(values)} ms per snippet, {1000 / np.median(values):.0f} snippets/s; "
+                f"  {side} {spread(values)} ms per segment, {1000 / np.median(values):.0f} segments/s; "
                 f"fastest {values.min():.2f} ms"
             )
         ratio, fastest = turns[:, 1] / turns[:, 0], turns.min(axis=0)

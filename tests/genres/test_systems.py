@@ -183,4 +183,4 @@ def test_names_are_checked(tones):
             systems.run(name, tones)
     systems.check([*systems.SYSTEMS, "shuffled_cnn"])
     assert all(systems.describe(name) == system.description for name, system in systems.SYSTEMS.items())
-    assert systems.describe("shuffled_cnn").endswith("on shuffled labels")
+    assert systems.describe("shuffled_cnn").endswith("on permuted labels")

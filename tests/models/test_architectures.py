@@ -43,7 +43,7 @@ def every_model():
         samples = architectures.valid_length(domain, 8192)
         network = architectures.compiled(domain, model, samples=samples, latent=8, mean=0.01, std=0.2)
         yield f"{domain}_{model}", network
-        yield f"{domain}_{model}_waveform", original.waveform_model(network)
+    yield "waveform", original.waveform_model(original.frequency_autoencoder(samples=8192, latent=8))
     yield "sparse_features", sparse_features()
     yield from heads()
     yield "genre_cnn", classifiers.genre_cnn(3, samples=SAMPLES, sample_rate=8000)
