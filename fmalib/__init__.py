@@ -1,6 +1,6 @@
 """fmalib: an open laboratory for music autoencoders on the Free Music Archive (FMA).
 
-`ORDER` is the one statement of how data flows through the library: a module imports only from what stands before it. `README.md` beside this file is the plan of the house.
+`ORDER` is the one statement of how data flows: a module imports only from what stands before it. `README.md` explains it.
 """
 
 import os

@@ -69,7 +69,7 @@ class Setup:
 
 
 def start(shell, *, least=None, choices=None, lists=None):
-    """Checks the notebook's parameters, seeds everything, makes the output folders and prints what runs.
+    """Returns the `Setup` of a notebook: checks its parameters, seeds, makes folders, prints versions.
 
     Values are read as what they mean, see `read_parameters`, and put back under their names in the notebook.
 
@@ -77,11 +77,8 @@ def start(shell, *, least=None, choices=None, lists=None):
         shell: `get_ipython()` of a notebook that has executed its `parameters` cell, with `out_dir` and `seed` in it.
         least: dict from parameter to the smallest value it may have.
         choices: dict from parameter to the values it may have.
-        lists: dict from parameter, a comma list, to what its parts may be: known names, `int` for positive integers, or a
-            function that raises ValueError for a list of names with a wrong one.
-
-    Returns:
-        The notebook's `Setup`.
+        lists: dict from parameter, a comma list, to its parts: known names, `int` for positive integers, or a function that
+            raises ValueError for a list with a wrong name. Only the last may be empty.
 
     Raises:
         ValueError: a name that the notebook does not have, or a value that a parameter cannot have.
@@ -164,7 +161,7 @@ def _read(name, default, value):
 
 def _parse_list(name, text, known):
     """Returns the parts of a comma list, checked; `known` as in `start`."""
-    parts = comma_list(text)
+    parts = [part.strip() for part in text.split(",") if part.strip()]
     if known is int:
         if not parts or not all(part.isdecimal() and int(part) > 0 for part in parts):
             message = "must be positive integers with commas between them, such as '256,64'"
@@ -173,15 +170,12 @@ def _parse_list(name, text, known):
     if callable(known):
         known(parts)
         return parts
+    if not parts:
+        raise ValueError(f"{name} must name one or more of {', '.join(known)}. Received: {name}={text!r}")
     for part in parts:
         if part not in known:
             raise ValueError(f"{name} must be of {', '.join(known)}. Received: {part!r}")
     return parts
-
-
-def comma_list(text):
-    """Returns the parts of a comma list such as `"cnn, bbnn"`; none of an empty text."""
-    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def interval(bounds):

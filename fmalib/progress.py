@@ -39,17 +39,9 @@ def bar(iterable=None, *, total=None, desc, unit, initial=0, progress=True):
         progress: whether to show anything.
     """
     kind = _DisplayBar if progress and _in_notebook() else tqdm
-    return kind(
-        iterable,
-        total=total,
-        desc=desc,
-        unit=unit,
-        initial=initial,
-        disable=not progress,
-        mininterval=0.5,
-        ncols=110,
-        file=sys.stdout,  # standard error is silenced while the decoders run
-    )
+    # Standard error is silenced while the decoders run.
+    options = {"disable": not progress, "mininterval": 0.5, "ncols": 110, "file": sys.stdout}
+    return kind(iterable, total=total, desc=desc, unit=unit, initial=initial, **options)
 
 
 def _in_notebook():

@@ -69,8 +69,6 @@ setup = notebook.start(get_ipython(), least=least, lists=lists, choices={"points
 architectures.find(domain, encoder)
 method_names, feature_names = setup.lists["methods"], setup.lists["features"]
 method_names = list(maps.METHODS) if "all" in method_names else method_names
-if not method_names or not feature_names:
-    raise ValueError(f"methods and features need a name or more. Received: methods={methods!r}, features={features!r}")
 if quick:
     epochs, epochs_classifier, min_segments = min(2, epochs), min(2, epochs_classifier), min(64, min_segments)
 
@@ -138,7 +136,8 @@ for name in feature_names:
 # %%
 values = {name: table.of(shared.of(split))[drawn_rows] for name, table in tables.items()}
 prepared = {name: maps.prepare(part) for name, part in values.items()}
-unseen = {name: is_test | (name != "classifier") for name in feature_names}  # points whose genre was not used in training
+supervised = {name: representations.REPRESENTATIONS[name].supervised for name in feature_names}
+unseen = {name: is_test | (not supervised[name]) for name in feature_names}  # points whose genre was not used in training
 
 fitting_rows = maps.subsample(len(shared.rows("training")), max_points, seed)
 training = {name: table.of(shared.of("training"))[fitting_rows] for name, table in tables.items()}
@@ -273,7 +272,12 @@ accuracy = pd.DataFrame({
 }).T.astype(float)  # fmt: skip
 chance = "undefined" if by_chance is None else f"{by_chance:.0%}"
 title = f"{data.name}: genre by 5 neighbours of other artists, chance {chance}\n{where}"
-setup.show(plots.latent.accuracies(accuracy.rename({"classifier": "classifier" + test_only}), by_chance, title), "accuracies")
+setup.show(
+    plots.latent.accuracies(
+        accuracy.rename({name: name + test_only * supervised[name] for name in feature_names}), by_chance, title
+    ),
+    "accuracies",
+)
 
 # %% [markdown]
 # The first column needs no map. Where it is at chance, neighbours hold no genre, and a map is unlikely to show one. Where it

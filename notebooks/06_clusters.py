@@ -77,9 +77,7 @@ if clusters and not 2 <= clusters <= cluster_points:
 # %%
 architecture = architectures.find(domain, encoder)
 feature_names = setup.lists["features"]
-if not feature_names:
-    raise ValueError(f"features need a name or more. Received: features={features!r}")
-main = feature_names[0]
+main, kinds = feature_names[0], representations.REPRESENTATIONS
 named = f"{domain} {encoder} {latent}"
 about = f"pooled latent of {named}" if main == "latent" else main
 if quick:
@@ -141,7 +139,7 @@ tables = {}
 for name in dict.fromkeys([*feature_names, "latent", "linear", "log_mel"]):  # clusters are compared with the last two
     tables[name] = representations.represent(name, shared, seed)
     n_features = tables[name].values.shape[2]
-    print(f"{name:12s} {n_features:4d} features: {representations.REPRESENTATIONS[name].description}")
+    print(f"{name:12s} {n_features:4d} features: {kinds[name].description}")
 
 # %% [markdown]
 # *Try this:* `-p features log_mel,latent` examines log-mel bands first. Which bars of the next figure become longer?
@@ -156,7 +154,9 @@ for name in dict.fromkeys([*feature_names, "latent", "linear", "log_mel"]):  # c
 # tempo and spectral centroid together; `beyond numeric` is what a categorical column adds to them.
 
 # %%
-everyone = shared.of("test" if main == "classifier" else "all")  # the classifier has been trained on the other genres
+everyone = shared.of(
+    "test" if kinds[main].supervised else "all"
+)  # a supervised one has been fitted on the genres of the others
 properties = descriptors.property_table(decoded["frequency"])
 columns = variance.columns_of(data.tracks.loc[everyone.index], properties)
 of_tracks = tables[main].of(everyone).reshape(len(everyone), segments, -1).mean(axis=1)
@@ -181,7 +181,7 @@ metrics |= {"variance_explained_by": explained["share"].to_dict(), "variance_exp
 # %%
 components = {}
 for name in feature_names:
-    if name != "classifier":
+    if not kinds[name].supervised:
         values = maps.prepare(tables[name].of(shared.of("all")))
         components[name] = variance.nested(values, shared.rows("all"), data.genres)
 if components:
@@ -253,7 +253,7 @@ print(f"Largest weight of a segment, on average: {q.max(axis=1).mean():.2f} in q
 found = {"kmeans": kmeans_labels, "gmm": clustering.gaussian_mixture(embedding, n_clusters, seed=seed)}
 found |= {name: result.labels for name, result in deep.items()}
 for name, values in ten_components.items():
-    if name != "classifier" or split == "test":
+    if not kinds[name].supervised or split == "test":
         prefix = "pca" if name == "linear" else name
         found[f"{prefix}_kmeans"] = clustering.kmeans(values, n_clusters, seed=seed)[0]
 

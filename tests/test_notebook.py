@@ -93,6 +93,7 @@ def test_one_call_checks_converts_and_makes_folders(tmp_path, capsys):
         ("latent = 0", {"least": {"latent": 1}}, "latent must be at least 1. Received: latent=0"),
         ("dataset = 'x'", {"choices": {"dataset": ("a", "b")}}, "dataset must be one of a, b. Received: dataset='x'"),
         ("dataset = 'a,c'", {"lists": {"dataset": ("a", "b")}}, "dataset must be of a, b. Received: 'c'"),
+        ("dataset = ' ,'", {"lists": {"dataset": ("a", "b")}}, "dataset must name one or more of a, b. Received: dataset=' ,'"),
         ("dataset = '64;32'", {"lists": {"dataset": int}}, "dataset must be positive integers.*Received: dataset='64;32'"),
         ("dataset = ''", {"lists": {"dataset": int}}, "dataset must be positive integers.*Received: dataset=''"),
         ("dataset = '0'", {"lists": {"dataset": int}}, "dataset must be positive integers.*Received: dataset='0'"),

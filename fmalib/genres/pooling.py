@@ -118,7 +118,7 @@ def middle_segments(cache, tracks, length):
     return segments.fixed_segments(cache, few, length, per_track=1, batch_size=BATCH_SIZE)
 
 
-def latent_features(name, encoder, cache, tracks, unlabelled, length, per_track, *, logarithmic=False, progress=True):
+def latent_features(name, encoder, cache, tracks, unlabelled, per_track, *, logarithmic=False, progress=True):
     """Returns the `Features` of all tracks; computed once for an encoder's weights and kept on disk.
 
     Args:
@@ -126,10 +126,10 @@ def latent_features(name, encoder, cache, tracks, unlabelled, length, per_track,
         encoder: model from `(batch, samples)` to `(batch, frames, channels)`, pooled by `Pooling`, or to `(batch, features)`.
         cache, tracks: audio cache and track table by `segments.select`, of all splits, in reading order.
         unlabelled: the training tracks among them, on which the pooling is fitted.
-        length, per_track: samples of a segment, and segments of each track.
+        per_track: segments of each track.
         logarithmic: as for `fit_pooling`.
     """
-    track_ids = list(tracks.index), list(unlabelled.index)
+    length, track_ids = encoder.input.shape[1], (list(tracks.index), list(unlabelled.index))
     pieces = [VERSION, name, cache.key, length, per_track, logarithmic, encoder.output.shape, *track_ids]
     digest = hashlib.sha256(repr(pieces).encode())
     for weight in encoder.get_weights():

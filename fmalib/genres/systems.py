@@ -145,8 +145,8 @@ def _probe(comparison, seed, name, encoder, kind="linear", *, seconds=0.0, logar
     cache, (training, validation) = comparison.cache, comparison.unlabelled
     tracks = pd.concat([training, validation, comparison.test])
     tracks = tracks.loc[cache.tracks.index[cache.tracks.index.isin(tracks.index)]]  # in reading order
-    sizes, options = (comparison.length, comparison.segments_per_track), {"progress": comparison.progress}
-    table = pooling.latent_features(name, encoder, cache, tracks, training, *sizes, logarithmic=logarithmic, **options)
+    per_track, options = comparison.segments_per_track, {"logarithmic": logarithmic, "progress": comparison.progress}
+    table = pooling.latent_features(name, encoder, cache, tracks, training, per_track, **options)
     result = _probe_result(comparison, seed, kind, table, comparison.rows)
     n_parameters = encoder.count_params() + result.n_parameters
     return dataclasses.replace(result, n_parameters=n_parameters, seconds=seconds + table.seconds)

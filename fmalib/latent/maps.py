@@ -123,13 +123,6 @@ class Map:
         return f"{METHODS[self.method].title}: {len(self.points)} points, fitted on {self.n_fitted}, {self.seconds:.1f} s"
 
 
-def check(names):
-    """Raises ValueError unless each is the name of a method."""
-    for name in names:
-        if name not in METHODS:
-            raise ValueError(f"methods must be of {', '.join(METHODS)}. Received: {name!r}")
-
-
 def subsample(n_points, most, seed):
     """Returns the rows that a cap leaves, in order: all, or `most` of them drawn by `seed`."""
     if most < 1:
@@ -169,7 +162,8 @@ def embed(method, values, estimator=None, *, training=None, training_labels=None
         ValueError: an unknown method, too few points, values that are not finite or all the same, or too few training points
             for a supervised method.
     """
-    check([method])
+    if method not in METHODS:
+        raise ValueError(f"method must be one of {', '.join(METHODS)}. Received: method={method!r}")
     kind, values = METHODS[method], _check(values)
     if kind.supervised:
         training = _check_training(method, training, training_labels)
@@ -195,7 +189,7 @@ def embed(method, values, estimator=None, *, training=None, training_labels=None
 
 def _prepare(values, fitted, components=True):
     """Returns values and the points that a method is fitted on, both standardised by the latter, as principal components."""
-    steps = [PCA(min(COMPONENTS, *fitted.shape), svd_solver="full")] if components else []
+    steps = [PCA(min(COMPONENTS, len(fitted) - 1, fitted.shape[1]), svd_solver="full")] if components else []
     steps = make_pipeline(StandardScaler(), *steps).fit(fitted)
     return steps.transform(values), steps.transform(fitted)
 

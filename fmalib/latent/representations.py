@@ -170,11 +170,10 @@ def _log_mel(shared, seed):
 
 
 def _features(name, encoder, shared, comparison, *, logarithmic=False):
-    cache, samples = comparison.cache, encoder.input.shape[1]
-    tracks = _rows_of(cache, shared.tracks)
+    tracks = _rows_of(comparison.cache, shared.tracks)
     unlabelled = tracks[tracks["split"] == "training"]
     options = {"logarithmic": logarithmic, "progress": comparison.progress}
-    return pooling.latent_features(name, encoder, cache, tracks, unlabelled, samples, shared.per_track, **options)
+    return pooling.latent_features(name, encoder, comparison.cache, tracks, unlabelled, shared.per_track, **options)
 
 
 def _section(table, section):
@@ -207,10 +206,11 @@ def _mfcc(shared, seed):
 
 @dataclasses.dataclass(frozen=True)
 class Representation:
-    """A description of segments; `build` is a function of (shared segments, seed) that returns `pooling.Features`."""
+    """A description of segments."""
 
-    build: Callable
+    build: Callable  # function of (shared segments, seed) that returns `pooling.Features`
     description: str
+    supervised: bool = False  # genres of training tracks are used, so only test tracks may be looked at
 
 
 def _pooled(description, **choice):
@@ -226,28 +226,21 @@ REPRESENTATIONS = {
     "linear": _pooled("control: pooled PCA of MDCT frames, as many components as channels", encoder="pca", same_size=True),
     "untrained": _pooled("control: pooled latent of the named autoencoder before training", trained=False),
     "classifier": Representation(
-        _classifier, "last features of a genre classifier on the named latent: SUPERVISED on training"
+        _classifier, "last features of a genre classifier on the named latent: SUPERVISED on training", supervised=True
     ),
     "log_mel": Representation(_log_mel, "control: mean and deviation of 128 log-mel bands"),
     "mfcc": Representation(_mfcc, "control: seven statistics of 20 MFCCs"),
 }
 
 
-def check(names):
-    """Raises ValueError unless each is the name of a representation."""
-    for name in names:
-        if name not in REPRESENTATIONS:
-            raise ValueError(f"features must be of {', '.join(REPRESENTATIONS)}. Received: {name!r}")
-
-
 def represent(name, shared, seed=0):
     """Returns a named representation of all segments, `fmalib.genres.pooling.Features`; earlier results are found again.
 
-    Only `classifier` has seen genres, of training tracks: look at its test tracks alone. It describes the middle of a segment
-    where its own are shorter.
+    Look at the test tracks alone of a supervised one. The classifier describes the middle of a segment if its own are shorter.
 
     Raises:
         ValueError: no such name.
     """
-    check([name])
+    if name not in REPRESENTATIONS:
+        raise ValueError(f"name must be one of {', '.join(REPRESENTATIONS)}. Received: name={name!r}")
     return REPRESENTATIONS[name].build(shared, seed)

@@ -51,7 +51,7 @@ def test_features_are_computed_once_and_belong_to_their_tracks(genre_folder, tmp
     tracks = pd.concat([train, test])
     tracks = tracks.loc[decoded.tracks.index[decoded.tracks.index.isin(tracks.index)]]
     encoder = original.encoder_for(original.time_autoencoder(samples=2048, latent=4), 8192)
-    arguments = ("tones", encoder, decoded, tracks, train, 8192, 3)
+    arguments = ("tones", encoder, decoded, tracks, train, 3)
     table = pooling.latent_features(*arguments, progress=False)
     assert table.values.shape == (len(tracks), 3, 4 * 4 + 9 * 4 + 9 * 4) and table.seconds > 0
     assert table.sections == {"moments": slice(0, 16), "dynamics": slice(16, 52), "energy": slice(52, 88)}

@@ -158,8 +158,8 @@ def test_scores_of_a_perfect_and_a_meaningless_map():
 
 def test_wrong_names_and_values():
     values, _, _ = corpus()
-    with pytest.raises(ValueError, match="Received: 'isomap'"):
-        maps.check(["pca", "isomap"])
+    with pytest.raises(ValueError, match="Received: method='isomap'"):
+        maps.embed("isomap", values)
     with pytest.raises(ValueError, match="6 points or more"):
         maps.embed("pca", values[:3])
     with pytest.raises(ValueError, match="Received: 2 points that are not"):
@@ -183,3 +183,11 @@ def test_umap_is_imported_only_when_needed():
     code = "import sys, numpy; from fmalib.latent import maps; maps.embed('pca', numpy.eye(8)); print('umap' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.strip() == "False", done.stderr
+
+
+def test_lda_of_few_training_points_stays_finite():
+    rng = np.random.default_rng(0)
+    labels = np.arange(48) % 4
+    training = rng.normal(size=(48, 200)) + labels[:, None]
+    drawn = maps.embed("lda", rng.normal(size=(20, 200)), training=training, training_labels=labels)
+    assert np.abs(drawn.points).max() < 1e3  # a component of no variance gave 1e14

@@ -129,7 +129,7 @@ def test_sounds_are_by_segment_while_there_is_room(shared):
 
 
 def test_wrong_names():
-    with pytest.raises(ValueError, match="Received: 'pixels'"):
-        representations.check(["latent", "pixels"])
+    with pytest.raises(ValueError, match="Received: name='pixels'"):
+        representations.represent("pixels", None)
     with pytest.raises(ValueError, match="Received: domain='space'"):
         representations.prepare(None, {}, domain="space")
