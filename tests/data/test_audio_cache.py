@@ -125,7 +125,8 @@ def test_standardisation_is_that_of_the_samples(genre_folder, tmp_path):
 
 
 BUILD = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the background ignores Ctrl-C
 from fmalib.data import audio_cache, datasets
 audio_cache.TRACKS_PER_SHARD = 3
 decode = audio_cache.decode

@@ -57,7 +57,7 @@ def test_the_reducers_are_those_of_the_library():
     [
         (["-p", "methods", "pca,isomap"], "Received: 'isomap'"),
         (["-p", "features", "latent,pixels"], "Received: 'pixels'"),
-        (["-p", "features", ","], "Received: methods='all', features=','"),
+        (["-p", "features", ","], "features must name one or more of latent, frequency"),
         (["-p", "points", "training"], "Received: points='training'"),
     ],
 )
