@@ -272,12 +272,8 @@ accuracy = pd.DataFrame({
 }).T.astype(float)  # fmt: skip
 chance = "undefined" if by_chance is None else f"{by_chance:.0%}"
 title = f"{data.name}: genre by 5 neighbours of other artists, chance {chance}\n{where}"
-setup.show(
-    plots.latent.accuracies(
-        accuracy.rename({name: name + test_only * supervised[name] for name in feature_names}), by_chance, title
-    ),
-    "accuracies",
-)
+shown_names = {name: name + test_only * supervised[name] for name in feature_names}
+setup.show(plots.latent.accuracies(accuracy.rename(shown_names), by_chance, title), "accuracies")
 
 # %% [markdown]
 # The first column needs no map. Where it is at chance, neighbours hold no genre, and a map is unlikely to show one. Where it

@@ -204,15 +204,13 @@ metrics["variance_nested"] = {name: table["share"].to_dict() for name, table in 
 # uses a genre; only the number of clusters is given.
 #
 # *Deep embedded clustering* ([DEC](https://arxiv.org/abs/1511.06335)) trains the encoder further, so that its clusters
-# become purer. An embedding $z_i$ is assigned to each centre $\mu_j$ with a weight that falls with distance:
+# become purer. An embedding `z[i]` is assigned to each centre `c[j]` with a weight that falls with distance. The target
+# sharpens these weights; the division by the size of a cluster, `f[j]`, keeps one cluster from taking all segments:
 #
-# $$q_{ij} = \frac{(1 + \lVert z_i - \mu_j \rVert^2)^{-1}}{\sum_k (1 + \lVert z_i - \mu_k \rVert^2)^{-1}}$$
+#     q[i, j] = 1 / (1 + |z[i] - c[j]|²)     then each row is divided by its sum
+#     p[i, j] = q[i, j]² / f[j]              likewise, where f[j] is the sum of column j of q
 #
-# The target sharpens these assignments. Division by the cluster's size keeps one cluster from taking all segments:
-#
-# $$p_{ij} = \frac{q_{ij}^2 / f_j}{\sum_k q_{ik}^2 / f_k}, \qquad f_j = \sum_i q_{ij}$$
-#
-# The loss is the divergence $\mathrm{KL}(P \Vert Q)$. Encoder and centres follow its gradient; the target is computed anew
+# The loss is the divergence KL(p, q). Encoder and centres follow its gradient; the target is computed anew
 # after each pass. [IDEC](https://www.ijcai.org/proceedings/2017/243) adds the autoencoder's reconstruction error, which
 # keeps the embedding from forgetting the audio.
 
