@@ -1,4 +1,4 @@
-"""What the notebooks share: checked parameters, output folders, figures, players, metrics."""
+"""Parameters, output folders, figures, players and metrics of a notebook."""
 
 import ast
 import dataclasses
@@ -71,7 +71,7 @@ class Setup:
 def start(shell, *, least=None, choices=None, lists=None):
     """Returns the `Setup` of a notebook: checks its parameters, seeds, makes folders, prints versions.
 
-    Values are read as what they mean, see `read_parameters`, and put back under their names in the notebook.
+    `read_parameters` converts values; they are put back under their names in the notebook.
 
     Args:
         shell: `get_ipython()` of a notebook that has executed its `parameters` cell, with `out_dir` and `seed` in it.
@@ -184,7 +184,7 @@ def interval(bounds):
 
 
 def machine():
-    """Returns what the times were measured on, in words: processor kind, number of cores, GPUs."""
+    """Returns a line on processor, cores and GPUs, for measured times."""
     import tensorflow as tf
 
     gpus = [
@@ -211,7 +211,7 @@ def _assignments(source):
 
 
 def _plain(value):
-    """Returns numpy numbers and tuples as what JSON has."""
+    """Returns numpy numbers and tuples as plain JSON types."""
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, np.ndarray)):

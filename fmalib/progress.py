@@ -32,9 +32,9 @@ def bar(iterable=None, *, total=None, desc, unit, initial=0, progress=True):
     """Returns a tqdm bar, drawn as fits where it runs.
 
     Args:
-        iterable: what it goes over; None means that the caller calls `update`.
+        iterable: the steps; None means that the caller calls `update`.
         total: number of steps; None takes the iterable's length.
-        desc, unit: what is being done, and to what.
+        desc, unit: label of the bar, and name of a step.
         initial: steps done before.
         progress: whether to show anything.
     """

@@ -206,5 +206,5 @@ print(
     f"{data.name}: {len(decoded.tracks)} tracks by {metrics['n_artists']} artists in {len(data.genres)} genres, "
     f"{metrics['hours']:.2f} hours.\n{len(data.excluded)} tracks were left out before decoding, {len(decoded.failed)} could "
     f"not be decoded.\nIn the {split} split, {shared_artists} artists occur in more than one split; "
-    f"genre accounts for {between:.0%} of the variance of the level.\n{data.caveat}"
+    f"genre accounts for {between:.0%} of the variance of the level."
 )

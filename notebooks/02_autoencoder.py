@@ -89,7 +89,8 @@ seconds = length / sample_rate
 mean, std = audio_cache.standardisation(decoded, training.index)
 print(f"Tracks: {len(training)} training, {len(validation)} validation, {len(test)} test, {len(skipped)} skipped")
 print(f"Segments of {length} samples, {seconds:.2f} s")
-print(tracks.describe_excluded(skipped)) if len(skipped) else None
+if len(skipped):
+    print(tracks.describe_excluded(skipped))
 about_data = {"dataset": data.name, "split": split, "fingerprint": data.fingerprint, "sample_rate_hz": sample_rate}
 about_data |= {"segment_seconds": seconds, "n_train_tracks": len(training), "n_skipped": len(skipped)}
 
@@ -171,6 +172,7 @@ def time_network():
 # network on the distance of waveforms named by `loss`. All other architectures come from the library, compiled.
 
 # %%
+label = model  # in titles and tables; name your edited network here
 keras.utils.set_random_seed(seed)
 if model == "study":
     network = frequency_network() if domain == "frequency" else time_network()
@@ -207,7 +209,7 @@ about_training |= {"n_parameters": autoencoder.model.count_params(), "latent_sha
 about_training |= {"compression_ratio": metrics.compression_ratio(length, autoencoder.latent_values)}
 
 # %%
-name = f"{data.name}, {domain} domain, {model}, latent {latent}"
+name = f"{data.name}, {domain} domain, {label}, latent {latent}"
 if autoencoder.history is None:
     print("PCA is solved, not trained: there is no curve.")
 else:
@@ -238,7 +240,7 @@ else:
 kbps = metrics.nominal_kbps(autoencoder.latent_values, seconds)
 pca = autoencoders.pca_of_equal_size(pipeline, autoencoder.latent_values)
 compared = [
-    coders.autoencoder(autoencoder, sample_rate, codec=f"{model}, latent {latent}"),
+    coders.autoencoder(autoencoder, sample_rate, codec=f"{label}, latent {latent}"),
     coders.downsampling(sample_rate, kbps),
     coders.autoencoder(pca, sample_rate, codec="PCA of MDCT frames"),
     coders.silence(),
@@ -368,7 +370,6 @@ above = "above" if ours.spectral_rmse > downsampled.spectral_rmse else "not abov
 print(
     f"{data.name}, {len(test)} test clips of {about_test['n_test_artists']} artists, {kbps:.1f} kbit/s, seed {seed}.",
     "Spectral RMSE from best to worst: " + "; ".join(f"{codec} {value:.3f}" for value, codec in order) + ".",
-    f"The error of {model} is {ours.spectral_rmse / silent.spectral_rmse:.0%} of the error of silence, {above} downsampling.",
-    data.caveat,
+    f"The error of {label} is {ours.spectral_rmse / silent.spectral_rmse:.0%} of the error of silence, {above} downsampling.",
     sep="\n",
 )

@@ -97,7 +97,7 @@ learning = [name for name in asked if name != "majority"]
 if not learning:
     raise ValueError(f"systems must name one that learns. Received: systems={systems!r}")
 chosen = learning[0]
-control = genre_systems.SHUFFLED + chosen.removeprefix(genre_systems.SHUFFLED)
+control = genre_systems.PERMUTED + chosen.removeprefix(genre_systems.PERMUTED)
 names = list(dict.fromkeys([*asked, "mfcc_svm", control, "majority"]))
 descriptions = pd.DataFrame({"system": names, "description": [genre_systems.describe(name) for name in names]})
 descriptions.style.hide(axis="index").set_properties(**{"text-align": "left"})
@@ -191,7 +191,7 @@ if with_network:
     autoencoder = comparison.train_autoencoder(shared, seed)
     print(autoencoder)
 else:
-    print(f"The network above is not trained: systems has none of {', '.join(study_systems)}.")
+    print(f"The network above is not trained step by step: systems has none of {', '.join(study_systems)}.")
 
 # %% [markdown]
 # `compiled` calls `model.compile` with cross-entropy as the loss and Adam as the optimizer. The learning rate of 0.001 falls by
@@ -497,5 +497,5 @@ print(
     f"of {segments} (95 % interval {low:.1%} to {high:.1%}); macro F1 is {result['macro_f1']:.2f}.\n"
     f"Controls: most frequent genre {majority:.1%}, permuted labels {metrics['accuracy_shuffled']:.1%}, "
     f"MFCC statistics and an SVM {metrics['accuracy_mfcc_svm']:.1%}.\n"
-    f"Highest on this test, and so selected on it: {table['vote'].idxmax()}, {table['vote'].max():.1%}.\n{data.caveat}"
+    f"Highest on this test, and so selected on it: {table['vote'].idxmax()}, {table['vote'].max():.1%}."
 )

@@ -68,7 +68,6 @@ lists = {"methods": ["all", *maps.METHODS], "features": representations.REPRESEN
 setup = notebook.start(get_ipython(), least=least, lists=lists, choices={"points": ("auto", "test", "all")})
 architectures.find(domain, encoder)
 method_names, feature_names = setup.lists["methods"], setup.lists["features"]
-method_names = list(maps.METHODS) if "all" in method_names else method_names
 if quick:
     epochs, epochs_classifier, min_segments = min(2, epochs), min(2, epochs_classifier), min(64, min_segments)
 
@@ -147,7 +146,7 @@ main = feature_names[0]
 about = f"pooled latent of {domain} {encoder} {latent}" if main == "latent" else main
 
 # %% [markdown]
-# *Try this:* `-p features log_mel,latent` examines log-mel bands first. Which of the maps below change most?
+# *Try this*: set `features` to `log_mel,latent`, which examines log-mel bands first. Which of the maps below change most?
 #
 # ## Ten maps of one representation
 #
@@ -193,21 +192,24 @@ reducers = {
 # other methods use no genre, and are fitted on the segments that they show.
 
 # %%
-drawn, held, worth = {}, {}, {}
+method_names = list(reducers) if "all" in method_names else method_names
+supervised_methods = {name for name, method in maps.METHODS.items() if method.supervised}
+drawn, held, quality = {}, {}, {}
 pairs = [(name, method) for name in feature_names for method in method_names]
 for name, method in progress.bar(pairs, desc="Maps", unit="map"):
-    mine = unseen[name] & (is_test | (not maps.METHODS[method].supervised))
+    shown = unseen[name] & (is_test | (method not in supervised_methods))
     fitting = {"training": training[name], "training_labels": training_labels}
-    found = maps.embed(method, values[name][mine], estimator=reducers[method], **fitting, seed=seed)
-    scores = maps.scores(found.points, prepared[name][mine], labels[mine], artists[mine], seed=seed)
-    drawn[name, method], held[name, method] = found, mine
-    worth[name, method] = scores | {"seconds": found.seconds, "n_fitted": found.n_fitted}
+    found = maps.embed(method, values[name][shown], estimator=reducers[method], **fitting, seed=seed)
+    scores = maps.scores(found.points, prepared[name][shown], labels[shown], artists[shown], seed=seed)
+    drawn[name, method], held[name, method] = found, shown
+    quality[name, method] = scores | {"seconds": found.seconds, "n_fitted": found.n_fitted}
 
 # %%
 test_only = "" if is_test.all() else ", test only"
-titles = {method: maps.METHODS[method].title + test_only * maps.METHODS[method].supervised for method in method_names}
+kinds = {method: drawn[main, method].method for method in method_names}
+titles = {method: kind.title + test_only * kind.supervised for method, kind in kinds.items()}
 grid = {titles[method]: (drawn[main, method].points, labels[held[main, method]]) for method in method_names}
-axes_names = {titles[method]: maps.METHODS[method].axes for method in method_names}
+axes_names = {titles[method]: kind.axes for method, kind in kinds.items()}
 figure = plots.latent.maps(grid, data.genres, f"{data.name}: {about}, {where}", axes_names=axes_names)
 setup.show(figure, "maps")
 
@@ -216,10 +218,10 @@ setup.show(figure, "maps")
 # features. A genre that is visible nowhere may still be there, in directions that no panel shows. The eye also finds
 # groups in noise, so the next section measures them.
 #
-# *Try this:* set `perplexity=5` in `TSNE`, or import `Isomap` from `sklearn.manifold` and put `Isomap()` in place of the
-# first `UMAP`. Run on: which groups stay?
+# *Try this*: set `perplexity=5` in `TSNE`, or import `Isomap` from `sklearn.manifold` and add
+# `"isomap": Isomap()` to the dictionary. Run on: which groups stay?
 #
-# ## The worth of a map
+# ## The quality of a map
 #
 # **Accuracy** is the share of segments whose genre is the majority among the five
 # [nearest neighbours](https://scikit-learn.org/stable/modules/neighbors.html) *by other artists*. Neighbours by the same
@@ -237,14 +239,14 @@ setup.show(figure, "maps")
 # %%
 unmapped = {}
 for name, part in prepared.items():
-    mine = unseen[name]
-    unmapped[name] = maps.scores(part[mine], part[mine], labels[mine], artists[mine], seed=seed)
+    shown = unseen[name]
+    unmapped[name] = maps.scores(part[shown], part[shown], labels[shown], artists[shown], seed=seed)
 by_chance = maps.chance(prepared[main], labels, artists, seed=seed)
 metrics |= {
     "knn_accuracy_chance": by_chance,
     "knn_accuracy_without_map": {name: scores["knn_accuracy"] for name, scores in unmapped.items()},
-    "methods": {method: worth[main, method] for method in method_names},
-    "representations": {name: {method: worth[name, method] for method in method_names} for name in feature_names},
+    "methods": {method: quality[main, method] for method in method_names},
+    "representations": {name: {method: quality[name, method] for method in method_names} for name in feature_names},
 }
 
 # %%
@@ -261,13 +263,14 @@ listing.style.format(whole, na_rep="", precision=3).set_properties(**{"white-spa
 # can score above the features, since two coordinates also leave out noise. Genres of a single artist have no neighbours by
 # others, so `n_points` can be smaller than the number of points.
 #
-# *Try this:* compare trustworthiness and accuracy. Does the map that keeps neighbours best also separate genres best?
+# *Try this*: compare trustworthiness and accuracy. Does the map that keeps neighbours best also separate genres best?
 #
 # ## Every representation, every map
 
 # %%
 accuracy = pd.DataFrame({
-    name: {"no map": unmapped[name]["knn_accuracy"]} | {method: worth[name, method]["knn_accuracy"] for method in method_names}
+    name: {"no map": unmapped[name]["knn_accuracy"]}
+    | {method: quality[name, method]["knn_accuracy"] for method in method_names}
     for name in feature_names
 }).T.astype(float)  # fmt: skip
 chance = "undefined" if by_chance is None else f"{by_chance:.0%}"
@@ -295,7 +298,7 @@ setup.show(plots.latent.maps(side_by_side, data.genres, title, columns=len(few))
 # linear row looks like the latent's row, training added little that a map shows. The figure does not say which row is
 # best; the accuracies above do.
 #
-# *Try this:* `-p encoder denoising -p latent 32`. Does another architecture make a better map?
+# *Try this*: set `encoder` to `denoising` and `latent` to 32. Does another architecture make a better map?
 #
 # ## The sound of neighbours
 #
@@ -306,26 +309,28 @@ setup.show(plots.latent.maps(side_by_side, data.genres, title, columns=len(few))
 from scipy.spatial.distance import cdist
 
 method = few[-1]
-places, mine = drawn[main, method].points, np.flatnonzero(held[main, method])
-asked = [np.flatnonzero(labels[mine] == label)[0] for label in np.unique(labels[mine])[:4]]
-same_artist = artists[mine][asked][:, None] == artists[mine]
-nearest = [np.where(same_artist, np.inf, cdist(space[asked], space)).argmin(axis=1) for space in (prepared[main][mine], places)]
-wanted = rows.iloc[mine[np.unique([asked, *nearest])]]
+places, shown = drawn[main, method].points, np.flatnonzero(held[main, method])
+asked = [np.flatnonzero(labels[shown] == label)[0] for label in np.unique(labels[shown])[:4]]
+same_artist = artists[shown][asked][:, None] == artists[shown]
+nearest = [
+    np.where(same_artist, np.inf, cdist(space[asked], space)).argmin(axis=1) for space in (prepared[main][shown], places)
+]
+wanted = rows.iloc[shown[np.unique([asked, *nearest])]]
 sounds = dict(zip(wanted.index, representations.segment_audio(shared, wanted)))
 
 # %%
 columns = ("segment", "neighbour before the map", f"neighbour on the map ({titles[method]})")
 players = {}
 for number, trio in enumerate(zip(asked, *nearest), 1):
-    genre = [data.genres[labels[mine[place]]] for place in trio]
-    players[f"{number}: " + ", ".join(genre)] = {column: sounds[mine[place]] for column, place in zip(columns, trio)}
+    genre = [data.genres[labels[shown[place]]] for place in trio]
+    players[f"{number}: " + ", ".join(genre)] = {column: sounds[shown[place]] for column, place in zip(columns, trio)}
 setup.play(players, shared.comparison.cache.sample_rate, f"{data.name}: neighbours in {about}", "neighbours")
 
 # %% [markdown]
 # Row titles name the three genres. Neighbours of different genres that sound alike are no error of the map: genres are
 # labels, and features measure sound. The rows are examples, the first segment of up to four genres, and no measurement.
 #
-# *Try this:* `-p features mfcc` and listen again. Which neighbours are more alike, in timbre or in rhythm?
+# *Try this*: set `features` to `mfcc` and listen again. Which neighbours are more alike, in timbre or in rhythm?
 #
 # ## A map to click
 #
@@ -351,7 +356,7 @@ plots.interactive.frame(page)
 # Sounds are the middle 5 s of a segment, as MP3. Where all sounds would need more than 10 MB, segments share the sound of
 # their track's first segment, and some have none.
 #
-# *Try this:* click on a point far inside another genre. Is its label wrong, or its sound unusual?
+# *Try this*: click on a point far inside another genre. Is its label wrong, or its sound unusual?
 #
 # ## What we saw
 
@@ -364,6 +369,6 @@ found = (
     f"{data.name}, {where}, {about}.\n"
     f"Genre by five neighbours of other artists, {n_points} segments: {shares['no map']:.0%} before any map,\n"
     f"{shares[best]:.0%} on the best map ({titles[best]}, chosen on these segments), {chance} by chance.\n"
-    f"Before any map, by representation: {without_map}.\n{data.caveat}"
+    f"Before any map, by representation: {without_map}."
 )
 print(found.replace("nan%", "undefined"))

@@ -309,4 +309,4 @@ lines = [f"{data.name}, {len(test)} test clips, at most {epochs} epochs, seed {s
 for name in names.values():
     shares = [f"{error[name][size]:.3f} at {size} ({error[name][size] / lower[size]:.2f} of downsampling)" for size in sizes]
     lines.append(f"{name}: {', '.join(shares)}")
-print(*lines, f"silence: {table['spectral_rmse'].iloc[-1]:.3f}", data.caveat, sep="\n")
+print(*lines, f"silence: {table['spectral_rmse'].iloc[-1]:.3f}", sep="\n")

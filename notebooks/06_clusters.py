@@ -11,7 +11,7 @@
 # ---
 
 # %% [markdown]
-# # What is a latent space made of?
+# # Do clusters of a latent become genres, and what explains its variance?
 #
 # Segments of music differ in their latents: by genre, by artist, by loudness, and by much else. This notebook measures the
 # share of each, searches for clusters without labels and compares them with genres, and decodes the points between two
@@ -142,7 +142,7 @@ for name in dict.fromkeys([*feature_names, "latent", "linear", "log_mel"]):  # c
     print(f"{name:12s} {n_features:4d} features: {kinds[name].description}")
 
 # %% [markdown]
-# *Try this:* `-p features log_mel,latent` examines log-mel bands first. Which bars of the next figure become longer?
+# *Try this*: set `features` to `log_mel,latent`, which examines log-mel bands first. Which bars of the next figure grow?
 #
 # ## What the variance is explained by
 #
@@ -151,12 +151,11 @@ for name in dict.fromkeys([*feature_names, "latent", "linear", "log_mel"]):  # c
 # its degrees of freedom. Features are averaged over each track, and reduced to 50 principal components at most.
 #
 # The mark is the 95th percentile of permuted columns; a bar that ends left of it is not significant. `numeric` is loudness,
-# tempo and spectral centroid together; `beyond numeric` is what a categorical column adds to them.
+# tempo and spectral centroid together; `beyond numeric` is the share that a categorical column adds.
 
 # %%
-everyone = shared.of(
-    "test" if kinds[main].supervised else "all"
-)  # a supervised one has been fitted on the genres of the others
+part = "test" if kinds[main].supervised else "all"  # genres of the other tracks were used to fit a supervised one
+everyone = shared.of(part)
 properties = descriptors.property_table(decoded["frequency"])
 columns = variance.columns_of(data.tracks.loc[everyone.index], properties)
 of_tracks = tables[main].of(everyone).reshape(len(everyone), segments, -1).mean(axis=1)
@@ -169,7 +168,7 @@ metrics |= {"variance_explained_by": explained["share"].to_dict(), "variance_exp
 # column predicts the features, not that it causes them. A column with many values, such as artist, needs many tracks a
 # value; with two or three, its share is uncertain.
 #
-# *Try this:* `-p features classifier,latent`. Which bar grows when a network is trained with genres?
+# *Try this*: set `features` to `classifier,latent`. Which bar grows when a network is trained with genres?
 #
 # ## Variance components
 #
@@ -194,7 +193,7 @@ metrics["variance_nested"] = {name: table["share"].to_dict() for name, table in 
 # follow the course of a track. A large share between artists means that they follow an artist's sound. The shares say
 # nothing about single features, and a small genre share can still be enough for a classifier.
 #
-# *Try this:* `-p segments 6`. Which share grows with more segments a track, and why does the last bar change too?
+# *Try this*: set `segments` to 6. Which share grows with more segments a track, and why does the last bar change too?
 #
 # ## Clusters without labels
 #
@@ -307,7 +306,7 @@ setup.show(plots.latent.clusters_and_genres(found[shown], cluster_labels, data.g
 # entries mixes genres; a row with several splits a genre. The match uses the genres, so the diagonal of random clusters is
 # not empty either.
 #
-# *Try this:* `-p clusters 20` and look for a cluster of one artist. `-p updates 40` trains longer: do they settle?
+# *Try this*: set `clusters` to 20 and look for a cluster of one artist. Do clusters settle with `updates` 40?
 #
 # ## Latent interpolation
 #
@@ -352,7 +351,7 @@ if stops is not None:
 # both columns are the autoencoder's, not the interpolation's. How close the two columns are is the number in dB above:
 # the lower, the more linear the latent.
 #
-# *Try this:* `-p encoder pca` is linear; compare its number. Then `-p encoder variational`.
+# *Try this*: set `encoder` to `pca`, which is linear, and compare its number. Then try `variational`.
 #
 # ## What we saw
 
@@ -366,5 +365,5 @@ print(
     f"{data.name}, {about}, seed {seed}.\n"
     f"Variance explained by column, n = {len(everyone)} tracks: {by_column}.\n"
     f"Clusters and genres, n = {len(chosen)} segments, NMI: {by_method}.\n"
-    f"Halfway interpolation against the cross-fade: {interpolated}.\n{data.caveat}"
+    f"Halfway interpolation against the cross-fade: {interpolated}."
 )

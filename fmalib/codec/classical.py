@@ -22,11 +22,6 @@ MP3_KBPS = {  # by the highest sample rate of MPEG-2.5, MPEG-2 and MPEG-1
 MP3_RATES = (8000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
 
 
-def silence(audio):
-    """Returns zeros of the same shape."""
-    return np.zeros_like(audio)
-
-
 def downsample(audio, sample_rate, kbps):
     """Returns audio after 16-bit PCM at `kbps`: resampled to `1000 * kbps / 16` Hz, rounded to 16 bits, and back.
 

@@ -9,7 +9,6 @@ import pandas as pd
 
 from fmalib.codec import metrics
 from fmalib.codec.classical import CODECS, downsample
-from fmalib.codec.classical import silence as silent
 from fmalib.data import segments
 from fmalib.models import sparse_mdct
 from fmalib.progress import bar
@@ -65,7 +64,7 @@ def autoencoder(trained, sample_rate, *, codec):
 
 def silence():
     """Returns the `Coder` that sends nothing."""
-    return Coder("silence", None, lambda audio: (silent(audio), None))
+    return Coder("silence", None, lambda audio: (np.zeros_like(audio), None))
 
 
 def downsampling(sample_rate, kbps):
@@ -131,7 +130,7 @@ def _measured(coder, audio, sample_rate, added_above):
 
 
 def demo(song, sample_rate, asked):
-    """Returns one song through codewords, MP3 and Opus, each at those of the bitrates that it has.
+    """Returns one song through codewords, MP3 and Opus, each at its available bitrates.
 
     The codewords are written by a sparse autoencoder before any training: an MDCT with a hop of 2,048 samples.
 

@@ -13,6 +13,7 @@ from fmalib.signal import stft
 N_FFT, HOP = 512, 128  # the study's, at any sample rate
 FLOOR_DB = -80.0  # 16-bit rounding noise lies at -78 dB in this STFT
 UNDEFINED_IN_SILENCE = ("si_sdr_db", "added_energy")
+ROOTS = ("spectral_rmse", "magnitude_rmse")  # pooled as the root of the mean square, all others as the mean
 
 
 def spectral_rmse(reference, estimate):
@@ -113,7 +114,7 @@ def measure(reference, estimate):
 def pool(table, segments, *, seed=0):
     """Returns a dict of each metric over all segments, with a 95 % interval by bootstrap over artists.
 
-    A column whose name ends in `rmse` is pooled as the root of the mean square, any other as the mean. Segments with a silent
+    Columns in `ROOTS` are pooled as the root of the mean square, all others as the mean. Segments with a silent
     reference are left out of `si_sdr_db` and `added_energy`. A value that is not finite is None, since JSON has no name for it.
 
     Args:
@@ -132,7 +133,7 @@ def pool(table, segments, *, seed=0):
     for name in table:
         values = table[name].to_numpy(np.float64)
         defined = ~np.isnan(values) if name in UNDEFINED_IN_SILENCE else np.full(len(values), True)
-        result[name], result[f"{name}_ci95"] = _pool(values[defined], artists[defined], seed, root=name.endswith("rmse"))
+        result[name], result[f"{name}_ci95"] = _pool(values[defined], artists[defined], seed, root=name in ROOTS)
     return {**result, "n_clips": int(segments["track_id"].nunique()), "n_segments": len(table)}
 
 

@@ -89,10 +89,10 @@ class Comparison:
         options = {"per_track": self.segments_per_track, "batch_size": BATCH_SIZE}
         return segments.fixed_segments(self.cache, getattr(self, split), self.length, **options)
 
-    def shuffled(self, seed):
+    def with_permuted_labels(self, seed):
         """Returns the comparison with permuted labels in training and validation."""
         parts = enumerate((self.training, self.validation))
-        training, validation = (evaluation.shuffle_labels(tracks, seed + part) for part, tracks in parts)
+        training, validation = (evaluation.permute_labels(tracks, seed + part) for part, tracks in parts)
         return dataclasses.replace(self, training=training, validation=validation)
 
     def with_artists(self, share, seed):

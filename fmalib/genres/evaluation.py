@@ -159,7 +159,7 @@ def summarise(probabilities, segments, n_genres):
     }
 
 
-def shuffle_labels(tracks, seed):
+def permute_labels(tracks, seed):
     """Returns a copy of a track table with permuted labels: the control that must score at chance.
 
     An interval over test artists leaves out the variation between permutations. Over 60 permutations on the synthetic corpus,

@@ -22,7 +22,7 @@ from fmalib.training import runs
 FMA_SMALL = 6400  # training clips, for which times are extrapolated
 MIXUP = 0.3
 PATIENCE = 7  # epochs without a better validation loss; the learning rate falls within five
-SHUFFLED = "shuffled_"  # before a system's name: the same on permuted labels
+PERMUTED = "shuffled_"  # before a system's name: the same on permuted labels
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +41,7 @@ def check(names):
     """Raises ValueError unless each is a system's name, with or without `shuffled_` before it."""
     for name in names:
         if name not in _ALL:
-            raise ValueError(f"systems must be of {', '.join(SYSTEMS)}, or one of these after {SHUFFLED!r}. Received: {name!r}")
+            raise ValueError(f"systems must be of {', '.join(SYSTEMS)}, or one of these after {PERMUTED!r}. Received: {name!r}")
 
 
 def describe(name):
@@ -221,9 +221,9 @@ def _at_fma_small(training, pipeline):
     return float(later.median() * (FMA_SMALL + FMA_SMALL / 8 * validation) / here)
 
 
-def _shuffled(system):
+def _permuted(system):
     def build(comparison, seed):
-        result = system.build(comparison.shuffled(seed), seed)
+        result = system.build(comparison.with_permuted_labels(seed), seed)
         return dataclasses.replace(result, description=f"{result.description or system.description} (permuted labels)")
 
     return System(build, f"{system.description}, on permuted labels")
@@ -255,4 +255,4 @@ SYSTEMS = {
     "majority": System(_majority, "control: always the most frequent genre", learns=False),
 }
 # fmt: on
-_ALL = SYSTEMS | {SHUFFLED + name: _shuffled(system) for name, system in SYSTEMS.items() if system.learns}
+_ALL = SYSTEMS | {PERMUTED + name: _permuted(system) for name, system in SYSTEMS.items() if system.learns}

@@ -114,13 +114,13 @@ METHODS = {
 class Map:
     """Points in the plane."""
 
-    method: str  # its name in `METHODS`
+    method: Method
     points: np.ndarray  # float32 `(points, 2)`, in the order of the mapped values
     seconds: float  # of standardising, fitting and placing, without the compilation of UMAP (once a process)
     n_fitted: int  # points that it was fitted on
 
     def __str__(self):
-        return f"{METHODS[self.method].title}: {len(self.points)} points, fitted on {self.n_fitted}, {self.seconds:.1f} s"
+        return f"{self.method.title}: {len(self.points)} points, fitted on {self.n_fitted}, {self.seconds:.1f} s"
 
 
 def subsample(n_points, most, seed):
@@ -133,7 +133,7 @@ def subsample(n_points, most, seed):
 
 
 def prepare(values):
-    """Returns what most maps start from: standardised features `(points, features)` as principal components, at most 50."""
+    """Returns the input of most maps: standardised features `(points, features)` as principal components, at most 50."""
     return _prepare(values, values)[0]
 
 
@@ -149,7 +149,7 @@ def embed(method, values, estimator=None, *, training=None, training_labels=None
     Supervised methods are fitted on the training points alone; the others never use a genre.
 
     Args:
-        method: a name in `METHODS`.
+        method: a name in `METHODS`, or any other name with an estimator.
         values: float array `(points, features)`.
         estimator: scikit-learn or umap estimator instead of the registry's. A clone of it is fitted, with `seed`, with
             perplexity and neighbours capped for few points, and with the kernel's width from the data unless `gamma` is set.
@@ -162,9 +162,9 @@ def embed(method, values, estimator=None, *, training=None, training_labels=None
         ValueError: an unknown method, too few points, values that are not finite or all the same, or too few training points
             for a supervised method.
     """
-    if method not in METHODS:
+    if method not in METHODS and estimator is None:
         raise ValueError(f"method must be one of {', '.join(METHODS)}. Received: method={method!r}")
-    kind, values = METHODS[method], _check(values)
+    kind, values = METHODS.get(method) or Method(method, "dimension", lambda: estimator), _check(values)
     if kind.supervised:
         training = _check_training(method, training, training_labels)
     else:
@@ -184,7 +184,7 @@ def embed(method, values, estimator=None, *, training=None, training_labels=None
         points = fitted.transform(values) if hasattr(fitted, "transform") else fitted.embedding_
         if points.shape[1] == 1:
             points = np.concatenate([points, values[:, :1]], axis=1)
-    return Map(method, np.asarray(points, np.float32), time.perf_counter() - started, len(rows))
+    return Map(kind, np.asarray(points, np.float32), time.perf_counter() - started, len(rows))
 
 
 def _prepare(values, fitted, components=True):

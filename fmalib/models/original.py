@@ -132,11 +132,6 @@ def waveform_model(autoencoder):
     return keras.Model(autoencoder.input, inverse(autoencoder.output), name=f"{autoencoder.name}_waveform")
 
 
-def encoder_for(autoencoder, samples):
-    """Returns a copy of the layer `encoder` of an autoencoder, with its weights, for inputs of another length."""
-    return with_length(autoencoder.get_layer("encoder"), samples)
-
-
 def with_length(model, samples):
     """Returns a copy of a model of waveforms, with its weights, for inputs of another length."""
     copy = keras.models.clone_model(model, input_tensors=keras.Input((samples,), name="audio"))

@@ -10,7 +10,7 @@ import functools
 import numpy as np
 from keras import ops
 
-HOP = 526  # samples; 65,536 samples then give 126 frames, as many as the study's frequency-domain latent has
+HOP = 526  # samples; 65,536 samples then give 126 frames, as in the study's frequency domain
 
 
 def n_frames(samples, hop=HOP):

@@ -11,11 +11,6 @@ import numpy as np
 import tensorflow as tf
 
 
-def n_frames(samples, hop, n_fft=512):
-    """Returns the number of frames of a centred STFT of `samples` samples."""
-    return (samples - n_fft % 2) // hop + 1
-
-
 def stft(audio, *, n_fft=512, hop=None):
     """Returns the centred STFT.
 
@@ -25,7 +20,7 @@ def stft(audio, *, n_fft=512, hop=None):
         hop: samples from frame to frame; None means `n_fft // 4`.
 
     Returns:
-        complex64 tensor of shape `(..., frames, bins)`: `n_frames` frames, `n_fft // 2 + 1` bins.
+        complex64 tensor of shape `(..., frames, bins)`: `(samples - n_fft % 2) // hop + 1` frames, `n_fft // 2 + 1` bins.
 
     Raises:
         ValueError: fewer than two samples in `n_fft`, a hop outside 1..n_fft, or audio too short to reflect.

@@ -253,7 +253,7 @@ def _content_key(model, settings):
 
 
 def _nameless(value, positions=None, reference=False):
-    """Returns a Keras configuration without what no result depends on.
+    """Returns a Keras configuration without names and modules, which decide no result.
 
     Keras counts unnamed layers and optimizers through a session: building a model twice gives `dense` and `dense_1`. Here
     they have no name, and a graph refers to its layers by position. Registered classes lose their Python module.

@@ -43,7 +43,7 @@ def test_wrong_choices_are_named(prepared, genre_folder, tmp_path):
 
 def test_labels_change_and_the_tracks_of_autoencoders_do_not(prepared):
     own = prepared()
-    permuted, few = own.shuffled(3), own.with_artists(0.4, 0)
+    permuted, few = own.with_permuted_labels(3), own.with_artists(0.4, 0)
     for other in (permuted, few):
         assert all(one.equals(same) for one, same in zip(other.unlabelled, own.unlabelled)) and other.test.equals(own.test)
     assert sorted(permuted.training["label"]) == sorted(own.training["label"])

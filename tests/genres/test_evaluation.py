@@ -65,11 +65,11 @@ def test_the_interval_repeats_and_refuses_nothing():
 
 def test_shuffling_keeps_tracks_and_label_counts():
     tracks = pd.DataFrame({"label": np.arange(80) % 8, "artist": "a"}, index=np.arange(100, 180))
-    shuffled = evaluation.shuffle_labels(tracks, 0)
-    assert shuffled.index.equals(tracks.index)
-    assert sorted(shuffled["label"]) == sorted(tracks["label"])
-    assert (shuffled["label"] == tracks["label"]).mean() < 0.4
-    assert evaluation.shuffle_labels(tracks, 0).equals(shuffled) and tracks["label"].tolist() == [i % 8 for i in range(80)]
+    permuted = evaluation.permute_labels(tracks, 0)
+    assert permuted.index.equals(tracks.index)
+    assert sorted(permuted["label"]) == sorted(tracks["label"])
+    assert (permuted["label"] == tracks["label"]).mean() < 0.4
+    assert evaluation.permute_labels(tracks, 0).equals(permuted) and tracks["label"].tolist() == [i % 8 for i in range(80)]
 
 
 def test_the_mean_vote_counts_probabilities():

@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import encoder_for
 from scipy import stats
 
 from fmalib.data import audio_cache, datasets, segments
@@ -50,7 +51,7 @@ def test_features_are_computed_once_and_belong_to_their_tracks(genre_folder, tmp
     train, test = (segments.select(data, decoded, split, 8192)[0] for split in ("training", "test"))
     tracks = pd.concat([train, test])
     tracks = tracks.loc[decoded.tracks.index[decoded.tracks.index.isin(tracks.index)]]
-    encoder = original.encoder_for(original.time_autoencoder(samples=2048, latent=4), 8192)
+    encoder = encoder_for(original.time_autoencoder(samples=2048, latent=4), 8192)
     arguments = ("tones", encoder, decoded, tracks, train, 3)
     table = pooling.latent_features(*arguments, progress=False)
     assert table.values.shape == (len(tracks), 3, 4 * 4 + 9 * 4 + 9 * 4) and table.seconds > 0

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 import soundfile
-from helpers import tone
+from helpers import encoder_for, tone
 
 from fmalib import __main__ as command
 from fmalib.data import audio
@@ -62,7 +62,7 @@ def test_the_layers_of_every_classifier_are_known_in_a_fresh_process(tmp_path):
     from fmalib.training import autoencoders
 
     built = {
-        "time": original.encoder_for(original.time_autoencoder(samples=2048, latent=4), 16_384),
+        "time": encoder_for(original.time_autoencoder(samples=2048, latent=4), 16_384),
         "frequency": original.frequency_autoencoder(samples=32_768, latent=4).get_layer("encoder"),
     }
     for model in ("sparse", "variational", "lstm"):

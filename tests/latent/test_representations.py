@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from helpers import encoder_for
 
 from fmalib import plots
 from fmalib.data import audio_cache
@@ -104,7 +105,7 @@ def test_the_same_segments_at_the_other_rate(shared):
 
 
 def test_the_classifier_describes_the_middle():
-    encoder = original.encoder_for(original.time_autoencoder(samples=2048, latent=4), 16_384)
+    encoder = encoder_for(original.time_autoencoder(samples=2048, latent=4), 16_384)
     classifier = classifiers.latent_classifier(encoder, 3)
     last = representations._last_features(classifier, 20_001)
     audio = np.random.default_rng(0).normal(0, 0.2, (2, 20_001)).astype(np.float32)

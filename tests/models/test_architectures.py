@@ -5,6 +5,7 @@ import sys
 import keras
 import numpy as np
 import pytest
+from helpers import encoder_for
 
 from fmalib.models import architectures, audeep, classifiers, original
 from fmalib.training import autoencoders
@@ -32,7 +33,7 @@ def sparse_features(latent=16):
 
 def heads():
     for head in classifiers.HEADS:
-        encoder = original.encoder_for(original.time_autoencoder(samples=2048, latent=4), SAMPLES)
+        encoder = encoder_for(original.time_autoencoder(samples=2048, latent=4), SAMPLES)
         yield f"head_{head}", classifiers.latent_classifier(encoder, 3, head=head)
     yield "head_on_codewords", classifiers.latent_classifier(sparse_features(), 3, head="pooled")
 

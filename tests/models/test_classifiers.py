@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from helpers import encoder_for
 
 from fmalib.models import architectures, classifiers, original
 from fmalib.training import autoencoders
@@ -13,7 +14,7 @@ def audio(batch, samples, seed=0):
 
 
 def test_the_latent_classifier_is_the_studys():
-    encoder = original.encoder_for(original.time_autoencoder(), 131_072)
+    encoder = encoder_for(original.time_autoencoder(), 131_072)
     model = classifiers.latent_classifier(encoder, 8)
     shapes = {layer.name: layer.output.shape[1:] for layer in model.layers if layer.name != "audio"}
     assert shapes == {
@@ -32,9 +33,7 @@ def test_the_latent_classifier_is_the_studys():
 
 
 def classifier(samples=16_384, genres=3):
-    return classifiers.latent_classifier(
-        original.encoder_for(original.time_autoencoder(samples=2048, latent=4), samples), genres
-    )
+    return classifiers.latent_classifier(encoder_for(original.time_autoencoder(samples=2048, latent=4), samples), genres)
 
 
 def test_unfreezing_keeps_the_function_and_frees_the_encoder():
@@ -55,7 +54,7 @@ def test_a_frozen_encoder_stays_as_it_was():
 
 
 def test_too_short_segments_and_too_few_genres_are_named():
-    encoder = original.encoder_for(original.time_autoencoder(samples=2048), 8192)
+    encoder = encoder_for(original.time_autoencoder(samples=2048), 8192)
     with pytest.raises(ValueError, match="Received: 31 frames"):
         classifiers.latent_classifier(encoder, 8)
     with pytest.raises(ValueError, match="n_genres=1"):
@@ -73,7 +72,7 @@ def test_too_short_segments_and_too_few_genres_are_named():
     ],
 )
 def test_the_other_heads_count_what_they_should(head, parameters):
-    encoder = original.encoder_for(original.time_autoencoder(samples=2048, latent=4), 65_536)
+    encoder = encoder_for(original.time_autoencoder(samples=2048, latent=4), 65_536)
     model = classifiers.latent_classifier(encoder, 3, head=head)
     assert model.count_params() - encoder.count_params() == parameters
     np.testing.assert_allclose(model.predict(audio(2, 65_536), verbose=0).sum(axis=1), 1, atol=1e-5)

@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers import encoder_for
 
 from fmalib.models import losses, original
 from fmalib.signal import stft
@@ -210,7 +211,7 @@ def test_weight_decay_has_pytorchs_gradient():
 
 def test_the_encoder_for_another_length_keeps_its_weights():
     model = original.time_autoencoder(samples=2048, latent=4, mean=0.1, std=0.2)
-    longer = original.encoder_for(model, 4096)
+    longer = encoder_for(model, 4096)
     assert longer.output.shape == (None, 15, 4)
     x = audio(2, 4096)
     np.testing.assert_allclose(
@@ -220,7 +221,7 @@ def test_the_encoder_for_another_length_keeps_its_weights():
 
 def test_the_frequency_encoder_for_another_length_keeps_its_weights():
     model = original.frequency_autoencoder(samples=4096, latent=4)
-    longer = original.encoder_for(model, 8192)
+    longer = encoder_for(model, 8192)
     assert longer.output.shape == (None, 14, 4)
     x = audio(2, 8192)  # the shorter one's last frames mirror its end
     np.testing.assert_allclose(

@@ -22,7 +22,7 @@ def test_stft_is_librosas(n_fft, hop, samples):
     x = signal(samples)
     ours = stft.stft(x, n_fft=n_fft, hop=hop).numpy()
     theirs = librosa.stft(x, n_fft=n_fft, hop_length=hop, pad_mode="reflect").T
-    assert ours.shape == theirs.shape == (stft.n_frames(samples, hop, n_fft), n_fft // 2 + 1)
+    assert ours.shape == theirs.shape == ((samples - n_fft % 2) // hop + 1, n_fft // 2 + 1)
     assert ours.dtype == np.complex64
     assert np.abs(ours - theirs).max() < 1e-4 * np.abs(theirs).max()
 
