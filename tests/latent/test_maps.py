@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import pdist
 from sklearn.decomposition import KernelPCA, SparsePCA
+from sklearn.manifold import Isomap
 
 from fmalib.latent import maps
 
@@ -191,3 +192,11 @@ def test_lda_of_few_training_points_stays_finite():
     training = rng.normal(size=(48, 200)) + labels[:, None]
     drawn = maps.embed("lda", rng.normal(size=(20, 200)), training=training, training_labels=labels)
     assert np.abs(drawn.points).max() < 1e3  # a component of no variance gave 1e14
+
+
+def test_a_method_that_the_library_does_not_know_needs_an_estimator():
+    values, _, _ = corpus()
+    drawn = maps.embed("isomap", values, Isomap(n_neighbors=10))
+    assert drawn.points.shape == (len(values), 2) and str(drawn).startswith("isomap:")
+    with pytest.raises(ValueError, match="Received: method='isomap'"):
+        maps.embed("isomap", values)
