@@ -196,7 +196,7 @@ def test_lda_of_few_training_points_stays_finite():
 
 def test_a_method_that_the_library_does_not_know_needs_an_estimator():
     values, _, _ = corpus()
-    drawn = maps.embed("isomap", values, Isomap(n_neighbors=10))
+    drawn = maps.embed("isomap", values, Isomap(n_neighbors=40))
     assert drawn.points.shape == (len(values), 2) and str(drawn).startswith("isomap:")
     with pytest.raises(ValueError, match="Received: method='isomap'"):
         maps.embed("isomap", values)
