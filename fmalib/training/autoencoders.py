@@ -99,7 +99,8 @@ def train(domain, model, pipeline, *, latent, epochs, seed, loss="mse", network=
         architecture.solve(network, pipeline.cache, pipeline.training.index)
         seconds = time.perf_counter() - started
         description = f"{name}: {architecture.description}, from {len(pipeline.training)} tracks in {seconds:.1f} s"
-        return Autoencoder(name, architecture, network, seconds=seconds, description=description)
+        facts = {"seconds": seconds, "description": description}
+        return Autoencoder(name=name, architecture=architecture, network=network, **facts)
     run = runs.train_or_load(name, network, pipeline, epochs=epochs, seed=seed, **options)
     return Autoencoder(
         name=name,
@@ -116,7 +117,7 @@ def untrained(domain, model, pipeline, *, latent, seed=0):
     """Returns the `Autoencoder` with its initial weights, with which the sparse one already works."""
     name = f"{domain}_{model}_{latent}_untrained"
     network = _compiled(domain, model, pipeline, latent, seed)
-    return Autoencoder(name, architectures.find(domain, model), network, description=name)
+    return Autoencoder(name=name, architecture=architectures.find(domain, model), network=network, description=name)
 
 
 def _compiled(domain, model, pipeline, latent, seed, loss="mse"):
