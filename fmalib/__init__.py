@@ -11,7 +11,8 @@ ORDER = {  # package, or module at the top: its modules
     "paths": "",
     "progress": "",
     "bootstrap": "",
-    "data": "tracks fma genre_folder synth_recipes synth_instruments synth_render synth datasets audio audio_cache segments",
+    "data": "tracks splits tags excerpts mpeg ffmpeg containers audio formats fma genre_folder "
+    "synth_recipes synth_instruments synth_render synth datasets audio_cache segments",
     "signal": "stft mel mdct codewords",
     "models": "layers losses original mdct_autoencoders sparse_mdct audeep classifiers architectures",
     "training": "callbacks runs autoencoders",

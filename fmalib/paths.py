@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import secrets
 import sys
 import time
 from pathlib import Path
@@ -49,7 +50,8 @@ def atomic(path):
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{os.getpid()}.tmp.{path.name}")
+    # Not the process's number: two containers on one volume have the same ones.
+    temporary = path.with_name(f".{secrets.token_hex(6)}.tmp.{path.name}")
     try:
         yield temporary
         os.replace(temporary, path)

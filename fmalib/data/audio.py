@@ -1,15 +1,40 @@
 """Decoding audio files to mono at a chosen rate."""
 
+import dataclasses
+import re
+
 import numpy as np
 import soundfile
 import soxr
 
+from fmalib.data import containers, ffmpeg
+from fmalib.data.containers import AudioError
+
 BLOCK_SECONDS = 30  # decoded at once: memory does not grow with the length of a file
-SHORTEST_SHARE = 0.95  # of the expected duration; a shorter file counts as truncated
+SHORTEST_SHARE = 0.95  # of the audio that a file holds or promises
+TOLERANCE = 0.1  # seconds between what a header promises and what was read
+LONGEST_SAMPLES = 1 << 29  # 1 GiB of int16: a record of TensorFlow's holds at most two
+LONGEST_BELIEVED = 86_400  # seconds; a header that promises more is checked by decoding
+CANCELLED = 0.01  # of the channels' power is left in their mean: they are opposite
+SPARSE = 7  # every 7th sample tells the power of a channel
 
 
-class AudioError(ValueError):
-    """A file that cannot be used; the message gives the reason, without the file's name."""
+@dataclasses.dataclass
+class _Facts:
+    """What was seen while a part was decoded; `peak` is of float samples, `error` the decoder's."""
+
+    rate: int = 0
+    frames: int = 0
+    promised: float | None = None  # by the header
+    certain: bool = False  # whether the header is right and the file too short
+    peak: float = 0.0
+    power: np.ndarray | float = 0.0  # of each channel
+    cancelled: float = 0.0  # power of blocks whose mean is far below the channels
+    error: str = ""
+
+    @property
+    def seconds(self):
+        return self.frames / self.rate
 
 
 def check_rate(sample_rate):
@@ -18,53 +43,176 @@ def check_rate(sample_rate):
         raise ValueError(f"sample_rate must be an integer of at least 1000 Hz. Received: sample_rate={sample_rate!r}")
 
 
-def decode(path, sample_rate, *, expected_seconds=None):
+def decode(path, sample_rate, *, expected_seconds=None, notice=None):
     """Returns the audio of a file, int16 of shape `(samples,)`: channels averaged, resampled, scaled as by `to_int16`.
 
-    libsndfile (with mpg123 for MP3) decodes and soxr resamples in high quality, block by block.
+    libsndfile (with mpg123 for MP3) decodes, else the program ffmpeg; soxr resamples in high quality, block by block. All
+    parts of a file are read, however its headers count them (`fmalib.data.containers`).
 
     Args:
-        path: wav, mp3, flac or ogg file.
+        path: of an audio file.
         sample_rate: rate of the result in Hz.
-        expected_seconds: duration according to the data set; None takes it from the file's header.
+        expected_seconds: duration according to the data set.
+        notice: function that is called with each remark on a file that is used: "scaled: ...", "opposite channels: ...",
+            "length: ...", "damaged: ..."; None drops them.
 
     Raises:
-        AudioError: not decodable, empty, shorter than 95 % of the expected duration (headers of truncated wav and ogg files
-            do not show it), not finite, or silent.
+        AudioError: not decodable, empty, truncated or damaged so that less than 95 % can be read, not finite, silent, or longer
+            than `LONGEST_SAMPLES`.
         OSError: the file cannot be opened; this may be temporary.
     """
     check_rate(sample_rate)
-    with open(path, "rb"):  # libsndfile reports a missing file or disk as if the file were no audio
-        pass
-    try:
-        with soundfile.SoundFile(path) as file:
-            resampler = soxr.ResampleStream(file.samplerate, sample_rate, 1, dtype="float32", quality="HQ")
-            expected = expected_seconds or file.frames / file.samplerate
-            frames, parts = 0, []
-            for mono in _mono_blocks(file):
-                frames += len(mono)
-                parts.append(to_int16(resampler.resample_chunk(mono)))
-            parts.append(to_int16(resampler.resample_chunk(np.zeros(0, np.float32), last=True)))
-            seconds = frames / file.samplerate
-    except soundfile.LibsndfileError as error:
-        raise AudioError("not readable as audio") from error
-    if frames == 0:
+    notice = notice or (lambda text: None)
+    found = containers.find(path)
+    decoded, seconds, left = [], 0.0, LONGEST_SAMPLES
+    for number, part in enumerate(found.parts, start=1):
+        try:
+            audio, facts = _decode_part(part, sample_rate, left, notice)
+        except AudioError as error:
+            if len(found.parts) == 1 or str(error).startswith("longer"):
+                raise
+            notice(f"part left out: {number} of {len(found.parts)}, {error}")
+            continue
+        decoded.append(audio)
+        seconds, left = seconds + facts.seconds, left - len(audio)
+        if found.truncated and number == len(found.parts):
+            raise AudioError(f"truncated: {facts.seconds:.1f} s of {part.promised:.1f} s decoded")
+    if expected_seconds and seconds < SHORTEST_SHARE * expected_seconds:
+        if found.cut:
+            raise AudioError(f"truncated: {seconds:.1f} s of {expected_seconds:.1f} s decoded")
+        notice(f"length: {seconds:.1f} s were read, the data set's table has {expected_seconds:.1f} s")
+    if found.cut and found.parts[-1].seconds is None:  # an incomplete page of an Ogg file; it may hold a second
+        notice("cut: the file ends in the middle of a page")
+    if not sum(map(len, decoded)):
         raise AudioError("no audio in the file")
-    if seconds < SHORTEST_SHARE * expected:
-        raise AudioError(f"truncated: {seconds:.1f} s of {expected:.1f} s decoded")
-    audio = np.concatenate(parts)
+    audio = decoded[0] if len(decoded) == 1 else np.concatenate(decoded)
     if not audio.any():
         raise AudioError("digital silence")
     return audio
 
 
-def _mono_blocks(file):
-    """Yields an open file in blocks, float32 `(samples,)`, channels averaged; raises AudioError if a value is not finite."""
-    while len(block := file.read(BLOCK_SECONDS * file.samplerate, dtype="float32", always_2d=True)):
-        mono = sum(block.T) / np.float32(block.shape[1])  # block.mean(axis=1) takes nearly as long as decoding
-        if not np.isfinite(mono).all():
-            raise AudioError("holds values that are not finite")
-        yield mono
+def duration(path):
+    """Returns the seconds of audio in a file, decoded only where no other way tells them; errors as by `decode`."""
+    return sum(map(_duration, containers.find(path).parts))
+
+
+def _duration(part):
+    if part.seconds is not None:
+        return part.seconds
+    if part.promised is not None and part.promised < LONGEST_BELIEVED:
+        return part.promised
+    with part.open() as file:
+        if isinstance(file, ffmpeg.File):
+            return ffmpeg.seconds(file.path)
+        if file.frames / file.samplerate < LONGEST_BELIEVED:
+            return file.frames / file.samplerate
+        return sum(len(block) for block in _blocks(file, _Facts(), 1)) / file.samplerate
+
+
+def _decode_part(part, sample_rate, longest, notice):
+    """Returns (int16 audio, `_Facts`) of a part; a second time where its values or channels need care."""
+    audio, facts = _mix(part, sample_rate, longest)
+    if facts.error:  # soundfile drops the block in which an error occurs
+        audio, facts = _mix(part, sample_rate, longest, block_seconds=TOLERANCE / 2)
+    _check_length(part, facts, notice)
+    scale = _full_scale(facts.peak)
+    if scale != 1:
+        notice(f"scaled: values reach {facts.peak:.6g}, divided by {scale:.6g}")
+    opposite = facts.cancelled > 0.1 * np.sum(facts.power) > 0
+    channel = int(np.argmax(facts.power)) if opposite else None
+    if opposite:
+        notice(f"opposite channels: their mean is silent, channel {channel + 1} is used")
+    if scale != 1 or opposite:
+        audio, facts = _mix(part, sample_rate, longest, channel=channel, scale=scale)
+    return audio, facts
+
+
+def _mix(part, sample_rate, longest, *, channel=None, scale=1, block_seconds=None):
+    """Returns (int16 audio, `_Facts`) of a part: the mean of its channels or one of them, divided by `scale`."""
+    facts, parts, length = _Facts(), [], 0
+    with part.open() as file:
+        _check_longest((part.seconds or 0) * sample_rate, longest, sample_rate)
+        resampler = soxr.ResampleStream(file.samplerate, sample_rate, 1, dtype="float32", quality="HQ")
+        for block in _blocks(file, facts, block_seconds or BLOCK_SECONDS):
+            # block.mean(axis=1) takes nearly as long as decoding
+            mono = sum(block.T) / np.float32(block.shape[1]) if channel is None else np.ascontiguousarray(block[:, channel])
+            if not np.isfinite(mono).all():
+                raise AudioError("holds values that are not finite")
+            _add_power(facts, block, mono)
+            parts.append(to_int16(resampler.resample_chunk(mono if scale == 1 else mono / np.float32(scale))))
+            length += len(parts[-1])
+            _check_longest(length, longest, sample_rate)
+        parts.append(to_int16(resampler.resample_chunk(np.zeros(0, np.float32), last=True)))
+        facts.promised, facts.certain = _promised(file)
+        facts.error = facts.error or getattr(file, "damaged", "")
+    return np.concatenate(parts), facts
+
+
+def _blocks(file, facts, seconds=BLOCK_SECONDS):
+    """Yields an open file in blocks, float32 `(samples, channels)`, until its end or an error, which is kept in `facts`."""
+    facts.rate = file.samplerate
+    floats = file.subtype in ("FLOAT", "DOUBLE")
+    try:
+        while len(block := file.read(round(seconds * file.samplerate), dtype="float32", always_2d=True)):
+            facts.frames += len(block)
+            if floats:
+                facts.peak = max(facts.peak, float(np.abs(block).max()))
+            yield block
+    except (soundfile.LibsndfileError, ffmpeg.FfmpegError) as error:
+        facts.error = str(error).removeprefix("Error : ").rstrip(".") or "the decoder stopped"
+
+
+def _add_power(facts, block, mono):
+    """Adds the power of a block's channels to the facts, and to `cancelled` where their mean has nearly none."""
+    if block.shape[1] > 1:
+        power = np.square(block[::SPARSE]).sum(axis=0, dtype=float)
+        facts.power = facts.power + power
+        if np.square(mono[::SPARSE]).sum(dtype=float) < CANCELLED * power.mean():
+            facts.cancelled += power.sum()
+
+
+def _promised(file):
+    """Returns (seconds, certain) by a file's header: None where it does not know, certain where the file is too short for it."""
+    if isinstance(file, ffmpeg.File):
+        return file.promised, file.promised is not None
+    if file.frames >= containers.UNKNOWN_FRAMES:
+        return None, False
+    # libsndfile's log has the size in the header where the file is shorter: "data : 160000 (should be 79978)".
+    for name, size, there in re.findall(r"(\w[\w ]*?)\s*: (\d+) \(should be (\d+)\)", file.extra_info):
+        size, there = int(size), int(there)
+        if name not in ("RIFF", "FORM") and there < size < containers.UNKNOWN_SIZE:
+            return file.frames / file.samplerate * size / max(1, there), True
+    return file.frames / file.samplerate, False
+
+
+def _check_length(part, facts, notice):
+    """Raises AudioError where less than 95 % of a part's audio could be read; remarks on smaller gaps, and on wrong headers."""
+    seconds, held, certain = facts.seconds, facts.promised, facts.certain
+    if part.seconds is not None:  # counted
+        held, certain = part.seconds, True
+    elif part.promised is not None:
+        held, certain = part.promised, bool(facts.error)
+    if held and certain and seconds < SHORTEST_SHARE * held:
+        raise AudioError(f"{'damaged' if facts.error else 'truncated'}: {seconds:.1f} s of {held:.1f} s decoded")
+    if facts.error:
+        notice(f"damaged: {seconds:.1f} s decoded ({facts.error})")
+    promised = part.promised or held
+    if promised and abs(seconds - promised) > TOLERANCE:
+        notice(f"length: {seconds:.1f} s were read, its header has {promised:.1f} s")
+
+
+def _full_scale(peak):
+    """Returns the divisor of float samples by their highest value: 1, full scale of 16, 24 or 32 bits, or that value."""
+    if peak <= 1:
+        return 1
+    scales = [1 << bits for bits in (15, 23, 31) if peak <= 1 << bits]
+    return scales[0] if peak > 128 and scales else peak
+
+
+def _check_longest(samples, longest, sample_rate):
+    if samples > longest:
+        hours = LONGEST_SAMPLES / sample_rate / 3600
+        raise AudioError(f"longer than {hours:.1f} h at {sample_rate} Hz: cut it into pieces")
 
 
 def to_int16(audio):

@@ -8,8 +8,11 @@ Layout of `cache_dir/audio/<data set>-<rate>-<key>/`:
 """
 
 import dataclasses
+import errno
 import hashlib
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 import filelock
@@ -20,10 +23,10 @@ import tensorflow as tf
 
 from fmalib import paths
 from fmalib.data.audio import AudioError, check_rate, decode
-from fmalib.data.tracks import SPLITS, describe_excluded, excluded_table
+from fmalib.data.tracks import SPLITS, describe_excluded, describe_notices, excluded_table
 from fmalib.progress import bar
 
-FORMAT = 1  # part of the key: raise it when records or decoding change
+FORMAT = 2  # part of the key: raise it when records or decoding change
 TRACKS_PER_SHARD = 16  # 42 MB of 30-s clips at 44.1 kHz
 
 
@@ -37,6 +40,7 @@ class Cache:
         tracks: one row per decoded track in reading order, indexed by `track_id`; columns `shard` (file name),
             `samples`, `total` and `total_squares` (sums over the samples at full scale 1).
         failed: tracks that could not be decoded, indexed by `track_id`; columns `path`, `reason`.
+        notices: remarks on tracks that were decoded, such as a wrong length in a header; the same columns.
         key: hash of audio, rate and format.
     """
 
@@ -44,13 +48,16 @@ class Cache:
     sample_rate: int
     tracks: pd.DataFrame
     failed: pd.DataFrame
+    notices: pd.DataFrame
     key: str
 
     def __str__(self):
         hours, root = self.tracks["samples"].sum() / self.sample_rate / 3600, paths.project_root()
         place = self.directory.relative_to(root) if self.directory.is_relative_to(root) else self.directory
-        text = f"Cache: {len(self.tracks)} tracks, {hours:.2f} h at {self.sample_rate} Hz in {place}"
-        return text if self.failed.empty else f"{text}\n{describe_excluded(self.failed)}"
+        lines = [f"Cache: {len(self.tracks)} tracks, {hours:.2f} h at {self.sample_rate} Hz in {place}"]
+        lines += [describe_excluded(self.failed)] if len(self.failed) else []
+        lines += [describe_notices(self.notices)] if len(self.notices) else []
+        return "\n".join(lines)
 
 
 def build(dataset, sample_rate, *, cache_dir=None, n_jobs=-1, progress=True):
@@ -67,7 +74,7 @@ def build(dataset, sample_rate, *, cache_dir=None, n_jobs=-1, progress=True):
 
     Raises:
         ValueError: no track could be decoded, or the rate is not valid.
-        OSError: a file cannot be opened any more, or the disk is full.
+        OSError: a file cannot be opened any more, or the disk is full; no temporary file is left.
     """
     check_rate(sample_rate)
     key = hashlib.sha256(f"{FORMAT}|{dataset.audio_fingerprint}|{sample_rate}".encode()).hexdigest()[:12]
@@ -79,16 +86,17 @@ def build(dataset, sample_rate, *, cache_dir=None, n_jobs=-1, progress=True):
         missing = {name: ids for name, ids in plan.items() if _read_shard(directory, name) is None}
         if missing:
             _write_shards(missing, dataset, directory, sample_rate, n_jobs, progress)
-    rows, failed = [], []
+    rows, failed, notices = [], [], []
     for name in plan:
         shard = _read_shard(directory, name)
         rows += [(int(track_id), name, *facts) for track_id, facts in shard["tracks"].items()]
         failed += [(int(track_id), *facts) for track_id, facts in shard["failed"].items()]
+        notices += [tuple(notice) for notice in shard["notices"]]
     failed = excluded_table(failed)
     if not rows:
         raise ValueError(f"No track of {dataset.name} could be decoded. {describe_excluded(failed)} Received: {dataset.root}")
     tracks = pd.DataFrame(rows, columns=["track_id", "shard", "samples", "total", "total_squares"]).set_index("track_id")
-    return Cache(directory, int(sample_rate), tracks, failed, key)
+    return Cache(directory, int(sample_rate), tracks, failed, excluded_table(notices), key)
 
 
 def read(cache, track_ids=None):
@@ -140,31 +148,54 @@ def _read_shard(directory, name):
 
 
 def _write_shards(plan, dataset, directory, sample_rate, n_jobs, progress):
-    """Decodes and writes the shards of a plan, see `_plan`."""
-    write = joblib.delayed(_write_shard)
-    jobs = (write(directory, name, dataset.tracks.loc[ids], dataset.root, sample_rate) for name, ids in plan.items())
-    total = sum(map(len, plan.values()))
+    """Decodes and writes the shards of a plan, see `_plan`.
+
+    After an error or Ctrl-C, it ends once all threads have stopped: one that outlives the interpreter would abort it.
+    """
+    total, stop = sum(map(len, plan.values())), threading.Event()
     shown = bar(total=total, desc=f"Decoding to {sample_rate} Hz", unit="track", progress=progress)
-    with shown, paths.quiet_stderr():
-        for done in joblib.Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator_unordered")(jobs):
-            shown.update(done)
+    workers = joblib.cpu_count() if n_jobs == -1 else n_jobs
+    with shown, paths.quiet_stderr(), ThreadPoolExecutor(workers) as threads:
+        jobs = [
+            threads.submit(_write_shard, directory, name, dataset.tracks.loc[ids], dataset.root, sample_rate, stop)
+            for name, ids in plan.items()
+        ]
+        try:
+            for job in as_completed(jobs):
+                shown.update(job.result())
+        except BaseException:
+            stop.set()
+            threads.shutdown(cancel_futures=True)
+            raise
 
 
-def _write_shard(directory, name, tracks, root, sample_rate):
-    """Decodes the tracks of one shard; returns their number."""
-    written, failed = {}, {}
-    with paths.atomic(directory / name) as temporary, tf.io.TFRecordWriter(str(temporary)) as writer:
-        for track_id, path, seconds in zip(tracks.index, tracks["path"], tracks["duration"]):
-            try:
-                audio = decode(root / path, sample_rate, expected_seconds=seconds)
-            except AudioError as error:
-                failed[track_id] = (path, str(error))
-                continue
-            writer.write(_example(track_id, audio).SerializeToString(deterministic=True))
-            written[track_id] = (len(audio), *_sums(audio))
+def _write_shard(directory, name, tracks, root, sample_rate, stop):
+    """Decodes the tracks of one shard; returns their number. Raises InterruptedError once the event `stop` is set."""
+    facts = {"tracks": {}, "failed": {}, "notices": []}
+    try:
+        with paths.atomic(directory / name) as temporary, tf.io.TFRecordWriter(str(temporary)) as writer:
+            for track_id, audio in _decoded(tracks, root, sample_rate, facts):
+                writer.write(_example(track_id, audio).SerializeToString(deterministic=True))
+                facts["tracks"][track_id] = (len(audio), *_sums(audio))
+                if stop.is_set():
+                    raise InterruptedError
+    except tf.errors.OpError as error:
+        raise OSError(errno.EIO, f"The decoded audio cannot be written ({error.message})", str(directory / name)) from error
     size = (directory / name).stat().st_size
-    paths.write_json((directory / name).with_suffix(".json"), {"bytes": size, "tracks": written, "failed": failed})
+    paths.write_json((directory / name).with_suffix(".json"), {"bytes": size, **facts})
     return len(tracks)
+
+
+def _decoded(tracks, root, sample_rate, facts):
+    """Yields (track id, audio) of the tracks that can be decoded; reasons and remarks go to `facts`."""
+    for track_id, path, seconds in zip(tracks.index, tracks["path"], tracks["duration"]):
+        remarks = []
+        try:
+            yield track_id, decode(root / path, sample_rate, expected_seconds=seconds, notice=remarks.append)
+        except AudioError as error:
+            facts["failed"][track_id] = (path, str(error))
+        else:
+            facts["notices"] += [(int(track_id), path, remark) for remark in remarks]
 
 
 def _sums(audio, block=1 << 20):

@@ -14,10 +14,13 @@ import numpy as np
 import pandas as pd
 
 from fmalib import paths
-from fmalib.data import fma, genre_folder, synth
+from fmalib.data import fma, genre_folder, splits, synth
+from fmalib.data.splits import assert_artists_disjoint
 from fmalib.data.tracks import SPLITS, UNKNOWN_ARTIST, count_artists, describe_excluded
 
 FEW_ARTISTS = 50  # with fewer, accuracies depend more on the artists than on the genres
+FEW_TRACKS = 400  # with fewer, a single split tests too few tracks
+FOLDS = 5  # of a folder with so few tracks
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,18 +29,20 @@ class Dataset:
 
     Attributes:
         name: `"synth"`, `"fma_small"` and so on, or the folder's name.
+        source: `"synth"`, `"fma"` or `"folder"`.
         root: folder that the paths are relative to.
         tracks: one row a track, indexed by `track_id`; columns `path` (relative to `root`), `genre`, `artist`, `album`
             (empty where none), `title`, `split` (training, validation or test) and `duration` (seconds).
         genres: the genres that occur, in alphabetical order; a track's label is its genre's position here.
         excluded: tracks left out, indexed by `track_id`; columns `path` and `reason`.
-        split: `"official"` or `"random70"`.
+        split: `"official"` or `"random70"`; by `folds`, such as `"fold 1 of 5"` or `"random70, fold 1 of 5"`.
         fingerprint: changes with the tracks, their audio, labels, artists and splits.
         audio_fingerprint: changes with the tracks' audio only, so that a new split does not decode again.
         notes: limits of every result on this data.
     """
 
     name: str
+    source: str
     root: Path
     tracks: pd.DataFrame
     genres: tuple
@@ -54,10 +59,10 @@ class Dataset:
 
     def __str__(self):
         counts = self.tracks["split"].value_counts()
-        splits = ", ".join(f"{counts.get(split, 0)} {split}" for split in SPLITS)
+        sizes = ", ".join(f"{counts.get(split, 0)} {split}" for split in SPLITS)
         first = (
             f"{self.name}: {len(self.tracks)} tracks, {count_artists(self.tracks)} artists, {len(self.genres)} genres; "
-            f"{splits} ({self.split} split); fingerprint {self.fingerprint[:10]}"
+            f"{sizes} (split: {self.split}); fingerprint {self.fingerprint[:10]}"
         )
         excluded = [describe_excluded(self.excluded)] if len(self.excluded) else []
         return "\n".join([first, *excluded, *(f"Note: {note}" for note in self.notes)])
@@ -86,17 +91,19 @@ def load(dataset="synth", data_dir=None, *, split="official", tracks_per_genre=N
     """
     dataset = str(dataset)
     _check(dataset, split, tracks_per_genre, seed)
+    source = dataset if dataset == "synth" else "fma" if dataset in fma.ARCHIVES else "folder"
     root, (tracks, excluded) = _read_source(dataset, data_dir, tracks_per_genre or 40, seed)
     tracks = _keep_genres(tracks, genres)
     if split == "random70":
-        tracks["split"] = _random70(len(tracks), seed)
+        tracks["split"] = splits.random70(len(tracks), seed)
     else:
         assert_artists_disjoint(tracks)
-    if tracks_per_genre is not None and dataset != "synth":
-        tracks = _subsample(tracks, tracks_per_genre, seed)
+    if tracks_per_genre is not None and source != "synth":
+        tracks = splits.subsample(tracks, tracks_per_genre, seed)
     fingerprint, audio_fingerprint = _fingerprints(tracks, root)
     return Dataset(
-        name=dataset if dataset == "synth" or dataset in fma.ARCHIVES else root.name,
+        name=root.name if source == "folder" else dataset,
+        source=source,
         root=root,
         tracks=tracks,
         genres=tuple(sorted(tracks["genre"].unique())),
@@ -104,20 +111,45 @@ def load(dataset="synth", data_dir=None, *, split="official", tracks_per_genre=N
         split=split,
         fingerprint=fingerprint,
         audio_fingerprint=audio_fingerprint,
-        notes=tuple(_notes(tracks, split, dataset == "synth")),
+        notes=tuple(_notes([tracks], source, split, root, excluded)),
     )
 
 
-def assert_artists_disjoint(tracks):
-    """Raises ValueError if an artist has tracks in two splits; `tracks` has columns `artist` and `split`."""
-    splits = tracks.groupby("artist")["split"].nunique()
-    leaking = sorted(splits.index[splits > 1])
-    if leaking:
-        raise ValueError(
-            "The split leaks: all tracks of an artist must be in one split. Mend set/split in tracks.csv, or ask for "
-            "split='random70', which is marked as leaky. "
-            f"Received: {len(leaking)} artists in two splits: {', '.join(leaking[:5])}"
-        )
+def choose_folds(data, asked=0):
+    """Returns the number of folds for a data set: `asked`, or for 0 an automatic number; 1 is its single split.
+
+    Automatic are FOLDS, or less with fewer artists, for a folder of fewer than FEW_TRACKS tracks, and 1 for any other data.
+    """
+    if asked or data.source != "folder" or len(data.tracks) >= FEW_TRACKS:
+        return asked or 1
+    return min(FOLDS, splits.most_folds(data.tracks, leaky=data.split == "random70"))
+
+
+def folds(data, n, seed=0):
+    """Returns the folds of cross-validation, `n` data sets that differ in their splits, by `splits.folds`; for 1, `[data]`.
+
+    Folds are by artist, or by track for the leaky `random70`. The decoded audio is the same. `notes` are of all folds.
+
+    Args:
+        data: a `Dataset`.
+        n: number of folds.
+        seed: of the folds.
+
+    Raises:
+        ValueError: more folds than the data has artists, or too few artists for a fold's training and validation.
+    """
+    if n == 1:
+        return [data]
+    leaky = data.split == "random70"
+    parts = [data.tracks.assign(split=split) for split in splits.folds(data.tracks, n, seed, leaky=leaky)]
+    notes = tuple(_notes(parts, data.source, data.split, data.root, data.excluded))
+    prefix = "random70, " if leaky else ""
+    named = []
+    for number, part in enumerate(parts, start=1):
+        fingerprint = hashlib.sha256(" ".join([data.fingerprint, *part["split"]]).encode()).hexdigest()
+        facts = {"split": f"{prefix}fold {number} of {n}", "fingerprint": fingerprint, "notes": notes}
+        named.append(dataclasses.replace(data, tracks=part, **facts))
+    return named
 
 
 def _check(dataset, split, tracks_per_genre, seed):
@@ -146,21 +178,27 @@ def _read_source(dataset, data_dir, tracks_per_genre, seed):
     return root, genre_folder.read(root, seed)
 
 
-def _notes(tracks, split, synthetic):
-    """Yields the limits of results on some tracks, one sentence each."""
-    if synthetic:
+def _notes(parts, source, split, root, excluded):
+    """Yields the limits of results on some tracks, one sentence each; `parts` are track tables, one a fold."""
+    tracks = parts[0]
+    if source == "synth":
         yield "Synthetic results only show that the code runs."
     if split == "random70":
         yield "Leaky split (random70): artists have tracks in several splits, so accuracies are too high."
+    if source == "folder":
+        yield from genre_folder.notes(root, tracks, excluded)
     unknown = tracks["artist"].str.startswith(UNKNOWN_ARTIST).sum()
     if unknown:
         yield f"Artists of {unknown} of {len(tracks)} tracks are unknown: an artist may have tracks in two splits."
-    for name in SPLITS:  # genres of fewer than three artists, mostly
-        absent = sorted(set(tracks["genre"]) - set(tracks.loc[tracks["split"] == name, "genre"]))
+    # Some fold tests each genre. A genre absent from training has all its tracks in the test of one fold.
+    where = {"training": " in the fold that tests it", "validation": " in some folds"} if len(parts) > 1 else {}
+    for name in where or SPLITS:  # genres of fewer than three artists, mostly
+        lacking = [set(part["genre"]) - set(part.loc[part["split"] == name, "genre"]) for part in parts]
+        absent = sorted(set().union(*lacking))
         if absent:
-            yield f"No {name} track of {', '.join(absent)}."
+            yield f"No {name} track of {', '.join(absent)}{where.get(name, '')}."
     n_artists = count_artists(tracks)
-    if n_artists < FEW_ARTISTS and not synthetic:
+    if n_artists < FEW_ARTISTS and source != "synth":
         yield f"{n_artists} artists carry no accuracy claim: {FEW_ARTISTS} or more are needed for one."
 
 
@@ -174,25 +212,6 @@ def _keep_genres(tracks, genres):
     if unknown or not len(genres):
         raise ValueError(f"genres must be some of {', '.join(known)}. Received: genres={list(genres)!r}")
     return tracks[tracks["genre"].isin(genres)].copy()
-
-
-def _random70(n_tracks, seed):
-    """Returns the study's split: 30 % test, and of the 70 % a seventh for validation."""
-    order = np.random.default_rng(seed).permutation(n_tracks)
-    split = np.full(n_tracks, "training", dtype=object)
-    split[order[: round(0.3 * n_tracks)]] = "test"
-    split[order[round(0.3 * n_tracks) : round(0.4 * n_tracks)]] = "validation"
-    return split
-
-
-def _subsample(tracks, tracks_per_genre, seed):
-    """Returns at most `tracks_per_genre` tracks of each genre, each split in proportion but at least one track."""
-    kept = []
-    for _, genre in tracks.groupby("genre"):
-        share = min(1.0, tracks_per_genre / len(genre))
-        for _, part in genre.groupby("split"):
-            kept.append(part.sample(max(1, round(share * len(part))), random_state=seed))
-    return pd.concat(kept).sort_index()
 
 
 def _fingerprints(tracks, root):

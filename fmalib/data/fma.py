@@ -6,10 +6,12 @@ every track has its artist's own licence.
 
 import itertools
 import os
+from pathlib import Path
 
 import pandas as pd
 
 from fmalib import paths
+from fmalib.data import formats
 from fmalib.data.tracks import SPLITS, UNKNOWN_ARTIST, describe_excluded, join_excluded
 
 URL = "https://os.unil.cloud.switch.ch/fma/"
@@ -53,7 +55,8 @@ def find_root(dataset, data_dir):
         raise FileNotFoundError(f"data_dir must be the folder above: {root.parent}. Received: data_dir={str(data_dir)!r}")
     for needed in (root, root / "fma_metadata" / "tracks.csv", root / dataset):
         if not (needed.is_file() if needed.suffix == ".csv" else needed.is_dir()):
-            raise FileNotFoundError(f"{needed} does not exist. {remedy} Received: data_dir={str(data_dir)!r}")
+            hint = _misplaced(root, dataset)
+            raise FileNotFoundError(f"{needed} does not exist.{hint} {remedy} Received: data_dir={str(data_dir)!r}")
     return root
 
 
@@ -64,14 +67,16 @@ def read(root, subset):
     table = table[table["set_subset"].map(SUBSETS) <= SUBSETS[name]].rename_axis("track_id")
     if table.empty:
         raise ValueError(f"{csv} lists no track of {subset}. Received: set/subset without {name!r}")
-    table["path"] = [f"{subset}/{track_id // 1000:03d}/{track_id:06d}.mp3" for track_id in table.index]
     files = _files(root, subset)
-    table["reason"] = [_why_excluded(row, files) for row in table.itertuples()]
+    names = [f"{subset}/{track_id // 1000:03d}/{track_id:06d}" for track_id in table.index]
+    table["path"] = [files.get(name, f"{name}.mp3") for name in names]
+    table["reason"] = [_why_excluded(row, name in files) for row, name in zip(table.itertuples(), names)]
     excluded = join_excluded([table[table["reason"] != ""]])
     kept = table[table["reason"] == ""].sort_index()
     if kept.empty:
         raise FileNotFoundError(
-            f"No usable track of {subset} under {root}. {describe_excluded(excluded)} Received: data_dir={str(root)!r}"
+            f"No usable track of {subset} under {root}.{_misplaced(root, subset)} {describe_excluded(excluded)} "
+            f"Received: data_dir={str(root)!r}"
         )
     artists = _named(kept["artist_name"], kept["artist_id"])
     tracks = {
@@ -94,6 +99,10 @@ def _read_table(path):
     except (ValueError, IndexError) as error:  # EmptyDataError, ParserError and UnicodeDecodeError are ValueErrors
         raise ValueError(f"{path} is not FMA's track table (CSV with a two-level header): {error}") from error
     missing = ["/".join(column) for column in COLUMNS if column not in header.columns]
+    if missing and not len(header.columns):
+        raise ValueError(
+            f"{path} has one column only: save it with commas between the columns. Received: {header.index.name!r}"
+        )
     if missing:
         raise ValueError(
             f"{path} lacks columns of FMA's track table; take tracks.csv from {METADATA[0]} at {URL}. "
@@ -105,7 +114,8 @@ def _read_table(path):
     try:
         with open(path, encoding="utf-8") as file:
             header_rows = 3 if [*itertools.islice(file, 3)][-1].startswith("track_id,") else 2
-        table = pd.read_csv(path, header=None, skiprows=header_rows, usecols=wanted)[wanted].set_index(0)
+        table = pd.read_csv(path, header=None, skiprows=header_rows, usecols=wanted)[wanted]
+        table = table.dropna(how="all").set_index(0)  # spreadsheets leave empty rows
         table.columns = ["_".join(column) for column in COLUMNS]
         table.index = table.index.astype(int)
         table["track_duration"] = table["track_duration"].astype(float)
@@ -117,12 +127,29 @@ def _read_table(path):
 
 
 def _files(root, subset):
-    """Returns the audio files that are there, a set of paths relative to `root`."""
-    folders = [folder for folder in os.scandir(root / subset) if folder.is_dir()]
-    return {f"{subset}/{folder.name}/{file.name}" for folder in folders for file in os.scandir(folder) if file.is_file()}
+    """Returns {path without suffix: path} of the audio files that are there, relative to `root`.
+
+    MP3 comes first: files converted to another format may lie beside it, or instead of it.
+    """
+    folders = [folder.path for folder in os.scandir(root / subset) if folder.is_dir()]
+    names = [file.path for folder in folders for file in os.scandir(folder) if file.is_file()]
+    found = [Path(name).relative_to(root) for name in names if Path(name).suffix.lower() in formats.SUFFIXES]
+    found.sort(key=lambda path: (path.suffix.lower() == ".mp3", path.as_posix()))
+    return {path.with_suffix("").as_posix(): path.as_posix() for path in found}
 
 
-def _why_excluded(track, files):
+def _misplaced(root, subset):
+    """Returns sentences on where the table and the audio lie instead of where they should, empty where they are not found."""
+    hints = []
+    if not (root / "fma_metadata" / "tracks.csv").is_file():
+        tables = [*root.glob("tracks.csv"), *root.glob("*/tracks.csv"), *root.glob("*/*/tracks.csv")]
+        hints += [f" tracks.csv lies in {table.parent}: move it to {root / 'fma_metadata'}." for table in tables[:1]]
+    folders = [*root.glob("[0-9][0-9][0-9]"), *root.glob("*/*/[0-9][0-9][0-9]")]
+    hints += [f" The folders 000, 001, ... lie in {one.parent}: move them to {root / subset}." for one in sorted(folders)[:1]]
+    return "".join(hints)
+
+
+def _why_excluded(track, is_there):
     """Returns the reason why a row of the table is left out, or an empty string."""
     genre, split = track.track_genre_top, track.set_split
     if track.Index in BAD_CLIPS and not track.path.startswith("fma_full"):
@@ -133,7 +160,7 @@ def _why_excluded(track, files):
         return f"unknown genre {genre!r}"
     if split not in SPLITS:
         return f"unknown split {split!r}"
-    return "" if track.path in files else "file missing"
+    return "" if is_there else "file missing"
 
 
 def _named(names, ids):

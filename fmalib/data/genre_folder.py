@@ -1,18 +1,22 @@
 """A folder of music with one subfolder per genre: finding the files, reading their tags, splitting by artist."""
 
 import difflib
+import hashlib
 import os
+import zlib
+from collections import defaultdict
 from pathlib import Path
 
-import numpy as np
+import joblib
 import pandas as pd
-import soundfile
+from mutagen.id3 import TCON
 
 from fmalib import paths
-from fmalib.data import fma
+from fmalib.data import audio, fma, formats, splits, tags
 from fmalib.data.tracks import UNKNOWN_ARTIST, describe_excluded, excluded_table
+from fmalib.progress import bar
 
-AUDIO_SUFFIXES = (".wav", ".mp3", ".flac", ".ogg")
+SHOW_PROGRESS = 300  # files from which on reading them takes seconds
 
 
 def find_root(dataset, data_dir):
@@ -32,95 +36,146 @@ def find_root(dataset, data_dir):
 
 
 def read(root, seed):
-    """Returns (tracks, excluded) of a folder of genres.
+    """Returns (tracks, excluded) of a folder of genres; files without any subfolder are one genre.
 
-    The artist is the file's artist tag; without one, the folder below the genre (`genre/artist/album/title.mp3`).
+    The artist is the file's artist tag, else its album artist, else the folder below the genre (`genre/artist/title.mp3`);
+    `tags.unify` gives one name to each. Of files with the same bytes, the first is kept.
+
+    Raises:
+        ValueError: no audio, or the genres seem to lie one folder deeper.
     """
-    files = _audio_files(root)
-    if not any(len(relative.parts) > 1 for relative in files):
+    rejected = []
+    files = formats.audio_files(root, lambda path, reason: rejected.append((printable(path), reason)))
+    if not files and not rejected:
         raise ValueError(
-            f"No audio in {root}: a folder data set has one subfolder per genre, with {', '.join(AUDIO_SUFFIXES)} files "
-            f"in it. Received: dataset={str(root)!r}"
+            f"No audio in {root}: a folder data set has one subfolder per genre, with audio files in it. "
+            f"Received: dataset={str(root)!r}"
         )
-    rows, rejected = {}, []
+    _check_depth(root, files)
+    flat = not any(len(relative.parts) > 1 for relative in files)
+    shown = bar(files, desc="Reading tags", unit="file", progress=len(files) >= SHOW_PROGRESS)
+    examine = joblib.delayed(_examine)
     with paths.quiet_stderr():
-        for track_id, relative in enumerate(files):
-            name = relative.as_posix().encode("utf-8", "backslashreplace").decode()
-            found = _read_tags(root, relative, name)
-            if isinstance(found, dict):
-                rows[track_id] = found
-            else:
-                rejected.append((track_id, name, found))
-    excluded = excluded_table(rejected)
+        found = joblib.Parallel(n_jobs=-1, prefer="threads")(examine(root, relative, flat) for relative in shown)
+    rows = {number: row for number, row in enumerate(found) if isinstance(row, dict)}
+    rejected += [(printable(files[number]), row) for number, row in enumerate(found) if not isinstance(row, dict)]
+    for number, first in _copies(root, {number: row["path"] for number, row in rows.items()}).items():
+        rejected.append((rows.pop(number)["path"], f"same bytes as another file: {first}"))
+    excluded = excluded_table([(-number, *row) for number, row in enumerate(rejected, start=1)])
     if not rows:
         raise ValueError(f"No file in {root} could be read. {describe_excluded(excluded)} Received: dataset={str(root)!r}")
-    tracks = pd.DataFrame.from_dict(rows, orient="index").rename_axis("track_id")
-    tracks.insert(5, "split", _split_by_artist(tracks, seed))
-    return tracks, excluded
+    return _named(pd.DataFrame.from_dict(rows, orient="index").rename_axis("track_id"), seed), excluded
 
 
-def _read_tags(root, relative, name):
-    """Returns the row of one file, a dict without `split`, or the reason why the file is left out, a string."""
-    if len(relative.parts) == 1:
+def notes(root, tracks, excluded):
+    """Yields remarks on a folder's layout: genres without a track, a single genre, genres that may lie one level deeper."""
+    genres = sorted(tracks["genre"].unique())
+    lost = sorted({path.split("/")[0] for path in excluded["path"] if "/" in path} - set(genres))
+    if lost:
+        yield f"No usable track of {', '.join(lost)}: see the tracks left out."
+    below = sorted({path.split("/")[1] for path in tracks["path"] if path.count("/") > 1})
+    if len(genres) == 1:
+        yield f"One genre only, {genres[0]}: autoencoders, maps and compression run, a classifier needs two."
+        if len(below) > 1:
+            names = ", ".join(below[:3]) + (", ..." if len(below) > 3 else "")
+            yield f"If its {len(below)} subfolders ({names}) are the genres, use dataset={str(root / genres[0])!r}."
+    elif _are_genres(below):
+        yield f"The folders below the genres, taken for artists, are named like genres: {', '.join(below[:5])}."
+
+
+def printable(path):
+    """Returns a relative path as text; bytes that are not UTF-8 are escaped."""
+    return Path(path).as_posix().encode("utf-8", "backslashreplace").decode()
+
+
+def _check_depth(root, files):
+    """Raises ValueError where folders one level deeper are named like genres and the topmost are not, or are FMA's numbers."""
+    tops = {relative.parts[0] for relative in files if len(relative.parts) > 1}
+    if tops and all(len(top) == 3 and top.isdecimal() for top in tops):
+        raise ValueError(
+            f"{root} looks like the audio of FMA, whose genres are in fma_metadata/tracks.csv: use dataset='fma_small' (or its "
+            f"other name) and data_dir, the folder that holds both. Received: dataset={str(root)!r}"
+        )
+    deeper = defaultdict(set)
+    for relative in files:
+        if len(relative.parts) > 2:
+            deeper[relative.parts[0]].add(relative.parts[1])
+    meant = [top for top, names in sorted(deeper.items()) if _are_genres(names)]
+    if meant and not _are_genres(tops):
+        use = " or ".join(f"dataset={str(root / top)!r}" for top in meant[:3])
+        names = ", ".join(sorted(deeper[meant[0]])[:5])
+        raise ValueError(
+            f"The genres seem to lie one folder deeper: {meant[0]} has subfolders {names}. Use {use}. "
+            f"Received: dataset={str(root)!r}"
+        )
+
+
+def _are_genres(names):
+    """Returns whether most of two or more names are of known genres: FMA's, and the list of ID3 tags."""
+    known = {_letters(name) for name in (*fma.GENRES, *TCON.GENRES)}
+    return len(names) > 1 and sum(_letters(name) in known for name in names) > len(names) / 2
+
+
+def _letters(name):
+    return "".join(filter(str.isalnum, name.casefold()))
+
+
+def _examine(root, relative, flat):
+    """Returns the row of one file, a dict with `tags`, or the reason why the file is left out, a string."""
+    name = printable(relative)
+    if len(relative.parts) == 1 and not flat:
         return "in no genre's subfolder"
     if name != relative.as_posix():
         return "file name is not UTF-8"
     try:
-        with soundfile.SoundFile(root / relative) as file:
-            duration, tags = file.frames / file.samplerate, file.copy_metadata()
-    except (soundfile.LibsndfileError, OSError):
-        return "not readable as audio"
-    artist = tags.get("artist", "").strip() or (relative.parts[1] if len(relative.parts) > 2 else "")
-    return {
-        "path": name,
-        "genre": relative.parts[0],
-        "artist": artist or f"{UNKNOWN_ARTIST} of {name}",
-        "album": tags.get("album", "").strip(),
-        "title": tags.get("title", "").strip() or relative.stem,
-        "duration": duration,
-    }
+        duration, found = audio.duration(root / relative), tags.read(root / relative)
+    except audio.AudioError as error:
+        return str(error)
+    except OSError as error:
+        return formats.reason_of(error)
+    genre = root.name if flat else relative.parts[0]
+    folder = relative.parts[1] if len(relative.parts) > 2 else ""
+    title = found.title or relative.stem
+    return {"path": name, "genre": genre, "tags": (found, folder), "album": found.album, "title": title, "duration": duration}
 
 
-def _audio_files(root):
-    """Returns the audio files below a folder, relative to it and sorted; links are followed, hidden files are not."""
-    files, seen = [], set()
-    for folder, subfolders, names in os.walk(root, followlinks=True):
-        real = os.path.realpath(folder)
-        subfolders[:] = [] if real in seen else [name for name in subfolders if not name.startswith(".")]
-        if real not in seen:
-            relative = Path(folder).relative_to(root)
-            files += [relative / name for name in names if Path(name).suffix.lower() in AUDIO_SUFFIXES and name[0] != "."]
-        seen.add(real)
-    return sorted(files)
+def _named(tracks, seed):
+    """Returns the table of tracks with one name for each artist, and splits."""
+    artists = tags.unify(tracks["tags"].tolist())
+    named = [artist or f"{UNKNOWN_ARTIST} of {path}" for artist, path in zip(artists, tracks["path"])]
+    tracks.insert(2, "artist", named)
+    tracks["split"] = splits.by_artist(tracks, seed)
+    return tracks[["path", "genre", "artist", "album", "title", "split", "duration"]].copy()
 
 
-def _split_by_artist(tracks, seed, held_out=0.15):
-    """Returns a split for each track, stratified by genre as far as whole artists allow.
+def _copies(root, names):
+    """Returns {number of a file: name of an earlier file with the same bytes}; `names` maps numbers to paths in order."""
+    copies = {}
+    for alike in _groups(names, lambda name: _probe(root / name)):
+        for same in _groups({number: names[number] for number in alike}, lambda name: _digest(root / name)):
+            copies |= dict.fromkeys(same[1:], names[same[0]])
+    return copies
 
-    For each genre, artists move in seeded order to test, then to validation, until each of the two holds its share of the
-    genre's tracks (at least one track). Each genre keeps at least one artist in training.
-    """
-    rng = np.random.default_rng(seed)
-    counts = {genre: part["artist"].value_counts().sort_index() for genre, part in tracks.groupby("genre")}
-    genres_of = tracks.groupby("artist")["genre"].unique()
-    free = {genre: len(artists) for genre, artists in counts.items()}
-    moved = {}
 
-    def move(split, reserve, artists, candidates):
-        wanted = max(1, round(held_out * artists.sum()))
-        have = sum(count for artist, count in artists.items() if moved.get(artist) == split)
-        # Artists that would take more than twice the share come last: one of them may be most of the genre.
-        for artist in sorted(candidates, key=lambda artist: artists[artist] > 2 * wanted):
-            if have >= wanted or (have and have + artists[artist] > 2 * wanted):
-                break
-            genres = genres_of[artist]
-            if all(free[genre] > max(1, min(reserve, len(counts[genre]) - 1)) for genre in genres):
-                moved[artist] = split
-                have += artists[artist]
-                free.update({genre: free[genre] - 1 for genre in genres})
+def _groups(names, fact):
+    """Returns the lists of two or more numbers whose names have the same fact."""
+    groups = defaultdict(list)
+    for number, name in names.items():
+        groups[fact(name)].append(number)
+    return [numbers for numbers in groups.values() if len(numbers) > 1]
 
-    for split, reserve in (("test", 2), ("validation", 1)):  # artists of each genre reserved for the other splits
-        for artists in counts.values():
-            order = artists.index[rng.permutation(len(artists))]
-            move(split, reserve, artists, [artist for artist in order if artist not in moved])
-    return [moved.get(artist, "training") for artist in tracks["artist"]]
+
+def _probe(path):
+    """Returns size and a checksum of 4 KiB in the middle: files that differ in them are not read whole."""
+    with open(path, "rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size // 2 - 2048))
+        return size, zlib.crc32(file.read(4096))
+
+
+def _digest(path):
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.digest()

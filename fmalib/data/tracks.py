@@ -4,6 +4,7 @@ import pandas as pd
 
 SPLITS = ("training", "validation", "test")
 UNKNOWN_ARTIST = "unknown artist"
+NAMED = 5  # tracks named for each reason
 
 
 def count_artists(tracks):
@@ -13,11 +14,22 @@ def count_artists(tracks):
 
 def describe_excluded(excluded):
     """Returns one line that counts and names left-out tracks by reason; `excluded` has columns `path`, `reason`."""
-    parts = []
-    for reason, group in excluded.groupby("reason", sort=False):
-        names = ", ".join(group["path"].head(5)) + (", ..." if len(group) > 5 else "")
-        parts.append(f"{len(group)} ({reason}): {names}")
-    return f"{len(excluded)} tracks left out: " + "; ".join(parts)
+    return f"{len(excluded)} tracks left out: {_by_reason(excluded)}"
+
+
+def describe_notices(notices):
+    """Returns one line that counts and names remarks on tracks that are used; `notices` has columns `path`, `reason`."""
+    return f"{len(notices)} remarks on tracks that are used: {_by_reason(notices)}"
+
+
+def _by_reason(table):
+    """Returns counts and names by reason; the part of a reason behind a colon stands beside the name."""
+    groups = {}
+    for path, reason in zip(table["path"], table["reason"]):
+        reason, _, detail = reason.partition(": ")
+        groups.setdefault(reason, []).append(f"{path} ({detail})" if detail else path)
+    more = {reason: ", ..." if len(names) > NAMED else "" for reason, names in groups.items()}
+    return "; ".join(f"{len(names)} ({reason}): {', '.join(names[:NAMED])}{more[reason]}" for reason, names in groups.items())
 
 
 def excluded_table(rows):

@@ -49,12 +49,16 @@ def write_genres(tmp_path):
     """Returns a function that writes {genre: {artist: number of tracks}}, each in an album's folder, and returns the root."""
 
     def write(artists, name="genres"):
-        for genre, counts in artists.items():
-            for artist, count in counts.items():
-                for number in range(count):
-                    path = tmp_path / name / genre / artist / f"album {number % 2}" / f"{number}.wav"
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    soundfile.write(path, tone(300, 0.1), 8000)
+        tracks = [
+            (genre, artist, number)
+            for genre in artists
+            for artist in artists[genre]
+            for number in range(artists[genre][artist])
+        ]
+        for seed, (genre, artist, number) in enumerate(tracks):  # files of the same bytes would be left out
+            path = tmp_path / name / genre / artist / f"album {number % 2}" / f"{number}.wav"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            soundfile.write(path, tone(300, 0.1, seed=seed), 8000)
         return tmp_path / name
 
     return write

@@ -157,3 +157,35 @@ def test_a_stopped_build_continues(genre_folder, tmp_path, small_shards, how):
     half_written = {name for name in digest(directory) if name.startswith(".")}  # a kill leaves them, a final name never
     assert {name: sum_ for name, sum_ in digest(directory).items() if name not in half_written} == digest(undisturbed.directory)
     assert resumed.tracks.equals(undisturbed.tracks)
+
+
+LIMITED = """
+import resource, signal, sys
+from fmalib.data import audio_cache, datasets
+data = datasets.load(sys.argv[1])
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))  # like a full disk: writing fails half way
+try:
+    audio_cache.build(data, 8000, cache_dir=sys.argv[2], progress=False)
+except OSError as error:
+    sys.exit(7 if "tfrecord" in str(error) else 8)
+"""
+
+
+def test_a_full_disk_leaves_nothing_behind_and_raises_what_is_promised(genre_folder, tmp_path):
+    pytest.importorskip("resource")
+    command = [sys.executable, "-c", LIMITED, str(genre_folder), str(tmp_path / "cache")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 7, done.stderr
+    assert {path.name for path in (tmp_path / "cache").rglob("*") if path.is_file()} == {".lock", "manifest.json"}
+    assert len(audio_cache.build(load(genre_folder), 8000, cache_dir=tmp_path / "cache", progress=False).tracks) == 20
+
+
+def test_remarks_on_used_tracks_are_kept_and_named(genre_folder, tmp_path):
+    soundfile.write(genre_folder / "Low" / "loud.wav", 20_000 * tone(440), 8000, subtype="FLOAT")
+    built = audio_cache.build(load(genre_folder), 8000, cache_dir=tmp_path / "cache", progress=False)
+    assert len(built.tracks) == 21 and built.notices["path"].tolist() == ["Low/loud.wav"]
+    assert built.notices["reason"].iloc[0].endswith("divided by 32768")
+    assert "1 remarks on tracks that are used: 1 (scaled): Low/loud.wav (values reach " in str(built)
+    again = audio_cache.build(load(genre_folder), 8000, cache_dir=tmp_path / "cache", progress=False)
+    assert again.notices.equals(built.notices)

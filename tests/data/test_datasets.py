@@ -1,9 +1,12 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import soundfile
 from helpers import NOTE, tone
 
-from fmalib.data import datasets
+from fmalib.data import datasets, splits
+from fmalib.data.tracks import SPLITS
 
 
 def test_synth_is_just_another_fma(synth_data):
@@ -13,7 +16,7 @@ def test_synth_is_just_another_fma(synth_data):
     assert len(synth_data.tracks) == 48
     assert NOTE in synth_data.caveat
     assert all((synth_data.root / path).is_file() for path in synth_data.tracks["path"])
-    datasets.assert_artists_disjoint(synth_data.tracks)
+    splits.assert_artists_disjoint(synth_data.tracks)
 
 
 def test_an_artist_in_two_splits_of_the_official_split_is_an_error(write_fma):
@@ -32,6 +35,61 @@ def test_genres_that_a_split_lacks_are_named(write_genres):
 def test_random70_is_the_studys_split(genre_folder):
     data = datasets.load(str(genre_folder), split="random70")
     assert data.tracks["split"].value_counts().to_dict() == {"training": 12, "test": 6, "validation": 2}
+
+
+def test_folds_share_the_decoded_audio_and_differ_in_their_splits(genre_folder):
+    data = datasets.load(str(genre_folder))
+    parts = datasets.folds(data, 5)
+    assert [part.split for part in parts] == [f"fold {number} of 5" for number in range(1, 6)]
+    assert {part.audio_fingerprint for part in parts} == {data.audio_fingerprint}
+    assert len({data.fingerprint, *(part.fingerprint for part in parts)}) == 6
+    assert [part.fingerprint for part in datasets.folds(data, 5)] == [part.fingerprint for part in parts]
+    for part in parts:
+        splits.assert_artists_disjoint(part.tracks)
+        assert part.tracks.drop(columns="split").equals(data.tracks.drop(columns="split"))
+        assert [(part.tracks["split"] == split).sum() for split in SPLITS] == [12, 4, 4]
+        assert part.notes == ("10 artists carry no accuracy claim: 50 or more are needed for one.",)
+    assert "12 training, 4 validation, 4 test (split: fold 1 of 5)" in str(parts[0])
+    assert datasets.folds(data, 1) == [data]
+
+
+def test_folds_of_random70_are_by_track_and_marked(genre_folder):
+    parts = datasets.folds(datasets.load(str(genre_folder), split="random70"), 5)
+    assert parts[4].split == "random70, fold 5 of 5" and "Leaky" in parts[4].caveat
+    counts = parts[0].tracks.groupby("split")["genre"].value_counts().to_dict()
+    assert counts[("test", "High")] == counts[("test", "Low")] == 2
+    with pytest.raises(ValueError, match="The split leaks"):
+        splits.assert_artists_disjoint(parts[0].tracks)
+
+
+def test_notes_on_absent_genres_are_true_of_the_folds(write_genres):
+    root = write_genres({"A": dict.fromkeys("abcdef", 2), "B": {"g": 2, "h": 2}, "C": {"i": 2}})
+    data = datasets.load(str(root))
+    assert "No validation track of B, C. No test track of C." in data.caveat
+    notes = datasets.folds(data, 5)[0].caveat
+    assert "No training track of C in the fold that tests it. No validation track of B, C in some folds." in notes
+    assert "No test" not in notes
+
+
+def test_unknown_artists_are_dealt_by_track_and_noted(write_genres):
+    root = write_genres({"A": {"": 5}, "B": {"": 5}})  # no artist's folder
+    for path in root.rglob("*.wav"):
+        path.rename(root / path.relative_to(root).parts[0] / path.name)
+    data = datasets.load(str(root))
+    parts = datasets.folds(data, datasets.choose_folds(data))
+    assert [(part.tracks["split"] == "test").sum() for part in parts] == [2] * 5
+    assert "Artists of 10 of 10 tracks are unknown" in parts[0].caveat
+
+
+def test_small_folders_get_folds(genre_folder, synth_data, fma_folder, monkeypatch):
+    data = datasets.load(str(genre_folder))
+    assert datasets.choose_folds(data) == 5 and datasets.choose_folds(data, 1) == 1 and datasets.choose_folds(data, 3) == 3
+    assert datasets.choose_folds(synth_data) == 1 and datasets.choose_folds(synth_data, 4) == 4
+    assert datasets.choose_folds(datasets.load("fma_small", fma_folder)) == 1
+    few = dataclasses.replace(data, tracks=data.tracks[data.tracks["artist"].isin(["High artist 0", "Low artist 1"])])
+    assert datasets.choose_folds(few) == 2
+    monkeypatch.setattr(datasets, "FEW_TRACKS", 20)
+    assert datasets.choose_folds(data) == 1
 
 
 def test_genres_can_be_chosen(fma_folder):

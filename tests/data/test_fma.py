@@ -3,6 +3,7 @@
 import shutil
 
 import pytest
+import soundfile
 
 from fmalib.data import datasets
 
@@ -26,7 +27,7 @@ def test_known_bad_clips_are_excluded_by_name(write_fma):
     data = datasets.load("fma_small", write_fma((99134, "Rock", 9, "training")))
     assert data.excluded.loc[99134].tolist() == ["fma_small/099/099134.mp3", "known bad clip: no audio"]
     assert 99134 not in data.tracks.index
-    assert "1 tracks left out: 1 (known bad clip: no audio): fma_small/099/099134.mp3" in str(data)
+    assert "1 tracks left out: 1 (known bad clip): fma_small/099/099134.mp3 (no audio)" in str(data)
 
 
 def test_missing_files_and_unknown_genres_are_counted_and_named(write_fma):
@@ -98,3 +99,35 @@ def test_a_folder_in_the_place_of_a_clip_is_a_missing_file(fma_folder):
     (fma_folder / "fma_small" / "001" / "001003.mp3").unlink()
     (fma_folder / "fma_small" / "001" / "001003.mp3").symlink_to(fma_folder / "nowhere.mp3")
     assert datasets.load("fma_small", fma_folder).excluded["reason"].to_dict() == {3: "file missing", 1003: "file missing"}
+
+
+def test_empty_rows_of_a_spreadsheet_are_ignored_and_semicolons_named(fma_folder):
+    table = fma_folder / "fma_metadata" / "tracks.csv"
+    text = table.read_text()
+    table.write_text(text + "," * text.splitlines()[0].count(",") + "\n" + "," * text.splitlines()[0].count(",") + "\n")
+    assert datasets.load("fma_small", fma_folder).tracks.index.tolist() == [2, 3, 1002, 1003]
+    table.write_text(text.replace(",", ";"))
+    with pytest.raises(ValueError, match="save it with commas between the columns"):
+        datasets.load("fma_small", fma_folder)
+
+
+def test_fma_unpacked_into_itself_is_found(fma_folder):
+    (fma_folder / "fma_small").rename(fma_folder / "inner")
+    (fma_folder / "fma_small").mkdir()
+    (fma_folder / "inner").rename(fma_folder / "fma_small" / "fma_small")
+    with pytest.raises(FileNotFoundError, match=r"001, ... lie in .*/fma_small/fma_small: move them to .*/fma_small\."):
+        datasets.load("fma_small", fma_folder)
+    (fma_folder / "fma_metadata").rename(fma_folder / "fma_small" / "fma_metadata")
+    with pytest.raises(FileNotFoundError, match=r"tracks.csv lies in .*/fma_small/fma_metadata: move it to"):
+        datasets.load("fma_small", fma_folder)
+
+
+def test_fma_converted_to_another_format_is_read(fma_folder):
+    for path in (fma_folder / "fma_small").rglob("*.mp3"):
+        soundfile.write(path.with_suffix(".wav"), *soundfile.read(path))
+        if path.stem != "000002":
+            path.unlink()
+    paths = datasets.load("fma_small", fma_folder).tracks["path"]
+    assert paths.tolist() == [
+        f"fma_small/{name}" for name in ("000/000002.mp3", "000/000003.wav", "001/001002.wav", "001/001003.wav")
+    ]

@@ -1,0 +1,93 @@
+"""Files as bytes: looking around in a file, and a selection of its bytes as a file of its own."""
+
+import bisect
+import io
+import itertools
+
+BLOCK = 1 << 16
+
+
+class Bytes:
+    """The bytes of an open binary file by position; memory does not grow with the file.
+
+    Attributes:
+        size: position of the end; a reader may lower it.
+    """
+
+    def __init__(self, file):
+        self.file = file
+        self.size = file.seek(0, io.SEEK_END)
+
+    def at(self, position, length):
+        """Returns the bytes from a position on, at most `length`, none beyond either end."""
+        if not 0 <= position < self.size:
+            return b""
+        self.file.seek(position)
+        return self.file.read(min(length, self.size - position))
+
+    def search(self, pattern, position):
+        """Returns the first place of a compiled pattern, of 16 bytes at most, from a position on; the end where there is none."""
+        while position < self.size:
+            match = pattern.search(self.at(position, BLOCK + 16))
+            if match:
+                return position + match.start()
+            position += BLOCK
+        return self.size
+
+
+class Excerpt(io.RawIOBase):
+    """Some bytes of a file as a file of its own, which decoders read and seek in like any other.
+
+    Args:
+        path: of the file.
+        pieces: its content in order: bytes, and (start, stop) ranges of the file.
+    """
+
+    def __init__(self, path, pieces):
+        super().__init__()
+        self._pieces = [piece for piece in pieces if _size(piece)]
+        self._ends = list(itertools.accumulate(map(_size, self._pieces)))
+        self._position = 0
+        self._file = open(path, "rb")  # noqa: SIM115 (`close` closes it)
+
+    def readable(self):
+        """See `io.IOBase`."""
+        return True
+
+    def seekable(self):
+        """See `io.IOBase`."""
+        return True
+
+    def seek(self, offset, whence=io.SEEK_SET):
+        """See `io.IOBase`."""
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: len(self)}[whence]
+        self._position = max(0, base + offset)
+        return self._position
+
+    def readinto(self, buffer):
+        """See `io.RawIOBase`."""
+        number = bisect.bisect_right(self._ends, self._position)
+        if number == len(self._ends):
+            return 0
+        piece, left = self._pieces[number], self._ends[number] - self._position
+        length, start = min(left, len(buffer)), _size(piece) - left
+        if isinstance(piece, bytes):
+            data = piece[start : start + length]
+        else:
+            self._file.seek(piece[0] + start)
+            data = self._file.read(length)
+        buffer[: len(data)] = data
+        self._position += len(data)
+        return len(data)
+
+    def close(self):
+        """See `io.IOBase`."""
+        self._file.close()
+        super().close()
+
+    def __len__(self):
+        return self._ends[-1] if self._ends else 0
+
+
+def _size(piece):
+    return len(piece) if isinstance(piece, bytes) else piece[1] - piece[0]

@@ -1,0 +1,73 @@
+"""Audio files in a folder: which files count as audio, asked of libsndfile rather than listed."""
+
+import mimetypes
+import os
+import stat
+from pathlib import Path
+
+import soundfile
+
+from fmalib.data import ffmpeg, mpeg
+
+ALIASES = [".aifc", ".bwf", ".iff", ".oga", ".opus", ".sf", ".snd", ".sph", ".wave"]  # libsndfile names each format once
+SUFFIXES = frozenset(
+    [f".{name.lower()}" for name in soundfile.available_formats()] + ALIASES + list(mpeg.SUFFIXES) + ffmpeg.SUFFIXES
+)
+_TYPES = mimetypes.MimeTypes()  # of Python itself: the machine's own list may differ
+
+
+def audio_files(root, failed=None):
+    """Returns the audio files below a folder, `Path`s relative to it and sorted.
+
+    Links are followed; hidden files and folders are left out, and so is everything that is no regular file. A suffix tells most
+    files. libsndfile is asked about the others, since it knows many formats by their first bytes.
+
+    Args:
+        root: the folder.
+        failed: function that is called with (relative path, reason) of each folder or file that cannot be looked at.
+    """
+    files, seen, failed = [], set(), failed or (lambda path, reason: None)
+
+    def unreadable(error):
+        failed(Path(error.filename).relative_to(root), reason_of(error))
+
+    for folder, subfolders, names in os.walk(root, followlinks=True, onerror=unreadable):
+        real = os.path.realpath(folder)
+        subfolders[:] = [] if real in seen else sorted(name for name in subfolders if not name.startswith("."))
+        if real not in seen:
+            relative = Path(folder).relative_to(root)
+            files += [
+                relative / name for name in names if not name.startswith(".") and _is_audio(root, relative / name, failed)
+            ]
+        seen.add(real)
+    return sorted(files)
+
+
+def reason_of(error):
+    """Returns an OSError in a few words, such as "permission denied"."""
+    return (error.strerror or str(error)).lower()
+
+
+def _is_audio(root, relative, failed):
+    suffix = relative.suffix.lower()
+    kind = (_TYPES.guess_type(f"a{suffix}")[0] or "").split("/")[0]
+    if kind and kind not in ("audio", "video") and suffix not in SUFFIXES:
+        return False
+    known = suffix in SUFFIXES or kind != ""
+    try:
+        if not stat.S_ISREG(os.stat(root / relative).st_mode):
+            return False
+        return known or _libsndfile_knows(root / relative)
+    except OSError as error:
+        if known:
+            failed(relative, reason_of(error))
+        return False
+
+
+def _libsndfile_knows(path):
+    """Returns whether libsndfile recognises a file by its first bytes; MP3 has no sure ones."""
+    try:
+        with open(path, "rb") as file, soundfile.SoundFile(file) as sound:
+            return sound.format not in ("MP3", "RAW")
+    except (soundfile.SoundFileError, TypeError, ValueError):
+        return False

@@ -1,0 +1,261 @@
+"""MPEG audio (MP3, MP2) frame by frame: what a file holds, whatever its headers, tags and padding say.
+
+Decoders believe a Xing frame, or guess the length from the file's size, and stop there. Here frames are counted. Layout of
+frames: ISO/IEC 11172-3 and 13818-3. Of Xing, Info and VBRI frames: K. Windszus, "MPEG Audio Frame Header", 2007.
+"""
+
+import dataclasses
+import functools
+import re
+from typing import NamedTuple
+
+SUFFIXES = (".mp3", ".mp2", ".mp1", ".mpa", ".mpga", ".m2a", ".m1a")
+HEAD = 56  # bytes of a frame that are looked at: its header, and a Xing, Info or VBRI mark with its numbers
+CONFIRMED = 3  # headers in a row make a place behind junk the beginning of a frame
+DECODER_DELAY = 529  # samples that mpg123 drops at the beginning behind an Info frame
+CANDIDATES = 1 << 18  # places behind junk that are tried in one file: a hostile one may hold thousands a kilobyte
+_SYNC_OR_TAG = re.compile(rb"\xff[\xe2-\xff][\x10-\xef]|ID3[\x02-\x04]|APETAGEX", re.DOTALL)
+NOT_ZERO = re.compile(rb"[^\0]")
+_RATES = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8000)}  # of MPEG 1, 2 and 2.5
+# fmt: off
+_KBPS = {  # by (MPEG 1, layer), from index 1 on
+    (True, 1): (32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
+    (True, 2): (32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
+    (True, 3): (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
+    (False, 1): (32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256),
+    (False, 2): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+    (False, 3): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+}
+# fmt: on
+
+
+class Frame(NamedTuple):
+    """Facts of a frame by its header: `length` in bytes, `samples`, `rate` in Hz, `layer`, and bytes of its side information."""
+
+    length: int
+    samples: int
+    rate: int
+    layer: int
+    side: int
+
+    @property
+    def format(self):
+        """What all frames of a run share: samples, rate, layer and number of channels."""
+        return self[1:]
+
+
+@dataclasses.dataclass
+class Run:
+    """Consecutive frames of one format, as one encoder wrote them.
+
+    Attributes:
+        frame: facts of its first frame, see `Frame`.
+        first: that frame's four header bytes.
+        info: (start, stop) of a Xing or Info frame before them, which holds no audio; None where there is none.
+        claimed: number of frames by that frame, or by a VBRI frame; None where none says.
+        frames: number of whole frames with audio.
+        ranges: their (start, stop) in bytes; neighbours are joined.
+        cut: whether an incomplete frame follows.
+        delay, padding: samples by the Info frame that an encoder added before and behind the music.
+    """
+
+    frame: Frame
+    first: bytes
+    info: tuple | None = None
+    claimed: int | None = None
+    frames: int = 0
+    ranges: list = dataclasses.field(default_factory=list)
+    cut: bool = False
+    delay: int = 0
+    padding: int = 0
+
+    @property
+    def seconds(self):
+        """Duration of the frames, less the samples that decoders drop because of an Info frame."""
+        return self._duration(self.frames, by_info=self.info_is_true)
+
+    @property
+    def promised(self):
+        """Duration by its Xing, Info or VBRI frame; None where there is none."""
+        frames = self.frames if self.info_is_true else self.claimed
+        return self._duration(frames, by_info=True) if frames and self.claimed else None
+
+    def _duration(self, frames, by_info):
+        dropped = 0
+        if self.frame.layer == 3:  # `pieces` puts an Info frame in front where there is no true one
+            dropped = DECODER_DELAY + (self.delay + max(0, self.padding - DECODER_DELAY) if by_info else 0)
+        return max(0, frames * self.frame.samples - dropped) / self.frame.rate
+
+    @property
+    def info_is_true(self):
+        """Whether the Xing or Info frame counts the frames right; some encoders count that frame too."""
+        return self.info is not None and self.claimed in (self.frames, self.frames + 1)
+
+    @property
+    def truncated(self):
+        """Whether the file stops before its audio does: in the middle of a frame, and 5 % before the promised number."""
+        return self.cut and 0.95 * (self.claimed or 0) > self.frames
+
+    def is_plain(self, data):
+        """Returns whether decoders find exactly these frames by themselves: behind at most one tag, without a gap."""
+        return (
+            self.info_is_true and self.info[0] == id3_end(data, 0) and self.ranges[0][0] == self.info[1] and not self.ranges[1:]
+        )
+
+    def pieces(self):
+        """Returns the run for `excerpts.Excerpt`, behind an Info frame that counts its frames right."""
+        return [self.info if self.info_is_true else self._info_frame(), *self.ranges]
+
+    def _info_frame(self):
+        """Returns an Info frame, the smallest that decoders accept, in the format of the run; none in layers I and II."""
+        if self.frame.layer != 3:
+            return b""
+        for index in range(1, 15):
+            header = bytes([0xFF, self.first[1] | 1, index << 4 | self.first[2] & 0x0C, self.first[3]])
+            length = parse(header).length
+            if length >= 4 + self.frame.side + 120:
+                break
+        audio = sum(stop - start for start, stop in self.ranges)
+        numbers = b"Info" + b"".join(value.to_bytes(4, "big") for value in (3, self.frames, length + audio))
+        return (header + bytes(self.frame.side) + numbers).ljust(length, b"\0")
+
+
+@functools.cache
+def _parse(second, third, mono):
+    version, layer, rate, index = second >> 3 & 3, 4 - (second >> 1 & 3), third >> 2 & 3, third >> 4
+    if second < 0xE0 or version == 1 or layer == 4 or rate == 3 or index in (0, 15):
+        return None
+    rate, first = _RATES[version][rate], version == 3
+    bits = 1000 * _KBPS[first, layer][index - 1]
+    samples = 384 if layer == 1 else 1152 if layer == 2 or first else 576
+    unit = 4 if layer == 1 else 1  # bytes of a slot
+    length = (samples // 8 // unit * bits // rate + (third >> 1 & 1)) * unit
+    side = (17 if mono else 32) if first else (9 if mono else 17)
+    return Frame(length, samples, rate, layer, side)
+
+
+def parse(head):
+    """Returns the `Frame` that begins with some bytes, or None. Free format, which has no length, is no frame here."""
+    return _parse(head[1], head[2], head[3] >= 0xC0) if len(head) >= 4 and head[0] == 0xFF else None
+
+
+def runs(data):
+    """Returns the runs of a file, a list of `Run`; `data` is an `excerpts.Bytes`.
+
+    Tags, pictures, padding and junk are passed over. A Xing, Info or VBRI frame begins a run, as in joined files, and so does
+    a change of format.
+    """
+    data.size = end_of_audio(data)
+    found, position, in_sync, candidates = [], 0, None, 0
+    while position < data.size and candidates < CANDIDATES:
+        head = data.at(position, HEAD)
+        frame = parse(head)
+        if frame is None or (frame.format != in_sync and not _confirmed(data, position, frame)):
+            in_sync, candidates = None, candidates + 1
+            position = _next_candidate(data, position, head)
+            continue
+        claimed = _claimed_frames(head, frame)
+        if claimed is not None or not found or found[-1].frame.format != frame.format:
+            found.append(Run(frame, head[:4]))
+        _add(found[-1], frame, position, data, claimed)
+        in_sync, position = frame.format, position + frame.length
+    return [run for run in found if run.frames]
+
+
+def _add(run, frame, position, data, claimed):
+    """Adds a frame, which may be incomplete or a Xing, Info or VBRI frame, to its run."""
+    stop = position + frame.length
+    if stop > data.size:
+        run.cut = True
+    elif claimed is not None:
+        run.claimed = claimed or None
+        head = data.at(position, frame.length)
+        mark = max(head.find(b"Xing"), head.find(b"Info"))
+        if mark >= 0:
+            run.info = (position, stop)
+            number = int.from_bytes(head[mark + 141 : mark + 144], "big")  # two of 12 bits, in LAME's extension
+            run.delay, run.padding = number >> 12, number & 0xFFF
+    else:
+        run.frames += 1
+        if run.ranges and run.ranges[-1][1] == position:
+            run.ranges[-1] = (run.ranges[-1][0], stop)
+        else:
+            run.ranges.append((position, stop))
+
+
+def _claimed_frames(head, frame):
+    """Returns the number of frames by a Xing, Info or VBRI frame, 0 where it has none; None for a frame of audio."""
+    if frame.layer != 3:
+        return None
+    for place in (4 + frame.side, 6 + frame.side):  # 6 behind a checksum
+        if head[place : place + 4] in (b"Xing", b"Info"):
+            return int.from_bytes(head[place + 8 : place + 12], "big") if head[place + 7] & 1 else 0
+    return int.from_bytes(head[50:54], "big") if head[36:40] == b"VBRI" else None
+
+
+def _confirmed(data, position, frame):
+    """Returns whether frames of one format follow each other from a position on, up to CONFIRMED or the end."""
+    for _ in range(CONFIRMED - 1):
+        position += frame.length
+        head = data.at(position, 8)
+        following = parse(head)
+        if following is None or following.format != frame.format:
+            return position == data.size or _is_tag(head)
+        frame = following
+    return True
+
+
+def _next_candidate(data, position, head):
+    """Returns the next place that may begin a frame: behind a tag, else at a sync word or at a tag."""
+    end = id3_end(data, position) if head[:3] == b"ID3" else _ape_end(data, position) if head[:8] == b"APETAGEX" else position
+    if end > position:
+        place = data.search(NOT_ZERO, end)  # padding
+        head = data.at(place, HEAD)
+        if place == data.size or parse(head) or _is_tag(head):
+            return place
+    return data.search(_SYNC_OR_TAG, position + 1)  # the size of the tag is wrong: it may cover music
+
+
+def _is_tag(head):
+    return head[:3] in (b"ID3", b"TAG") or head[:8] == b"APETAGEX"
+
+
+def id3_end(data, position):
+    """Returns the end of an ID3v2 tag, or `position` where there is no whole tag."""
+    head = data.at(position, 10)
+    if len(head) < 10 or head[:3] != b"ID3" or max(head[6:10]) > 127:
+        return position
+    end = position + 10 + _synchsafe(head[6:10]) + (10 if head[5] & 0x10 else 0)  # with a footer
+    return end if end <= data.size else position
+
+
+def _ape_end(data, position):
+    """Returns the end of an APE tag that begins with its header, or `position`."""
+    head = data.at(position, 32)
+    end = position + 32 + int.from_bytes(head[12:16], "little")
+    return end if len(head) == 32 and head[23] & 0x20 and end <= data.size else position
+
+
+def end_of_audio(data):
+    """Returns the position before the tags at the end of a file: ID3v1 with its extension, Lyrics3, APE, ID3v2."""
+    end, before = data.size, None
+    while end != before:
+        before = end
+        ape, lyrics, id3 = data.at(end - 32, 32), data.at(end - 15, 15), data.at(end - 10, 10)
+        if data.at(end - 128, 3) == b"TAG":
+            end -= 128
+        elif data.at(end - 227, 4) == b"TAG+":
+            end -= 227
+        elif ape[:8] == b"APETAGEX":
+            end -= int.from_bytes(ape[12:16], "little") + (32 if ape[23] & 0x80 else 0)
+        elif lyrics[6:] == b"LYRICS200" and lyrics[:6].isdigit():
+            end -= 15 + int(lyrics[:6])
+        elif id3[:3] == b"3DI" and max(id3[6:]) < 128:
+            end -= 20 + _synchsafe(id3[6:])
+        end = end if end >= 0 else before  # a wrong size
+    return end
+
+
+def _synchsafe(data):
+    """Returns an integer of seven bits a byte."""
+    return functools.reduce(lambda total, byte: total << 7 | byte, data, 0)
