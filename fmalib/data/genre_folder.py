@@ -7,16 +7,12 @@ import zlib
 from collections import defaultdict
 from pathlib import Path
 
-import joblib
 import pandas as pd
 from mutagen.id3 import TCON
 
 from fmalib import paths
-from fmalib.data import audio, fma, formats, splits, tags
+from fmalib.data import file_facts, fma, formats, splits, tags
 from fmalib.data.tracks import UNKNOWN_ARTIST, describe_excluded, excluded_table
-from fmalib.progress import bar
-
-SHOW_PROGRESS = 300  # files from which on reading them takes seconds
 
 
 def find_root(dataset, data_dir):
@@ -52,13 +48,17 @@ def read(root, seed):
             f"Received: dataset={str(root)!r}"
         )
     _check_depth(root, files)
-    flat = not any(len(relative.parts) > 1 for relative in files)
-    shown = bar(files, desc="Reading tags", unit="file", progress=len(files) >= SHOW_PROGRESS)
-    examine = joblib.delayed(_examine)
-    with paths.quiet_stderr():
-        found = joblib.Parallel(n_jobs=-1, prefer="threads")(examine(root, relative, flat) for relative in shown)
-    rows = {number: row for number, row in enumerate(found) if isinstance(row, dict)}
-    rejected += [(printable(files[number]), row) for number, row in enumerate(found) if not isinstance(row, dict)]
+    usable = [relative for relative in files if printable(relative) == relative.as_posix()]
+    rejected += [(printable(relative), "file name is not UTF-8") for relative in files if relative not in set(usable)]
+    if any(len(relative.parts) > 1 for relative in usable):
+        rejected += [(relative.name, "in no genre's subfolder") for relative in usable if len(relative.parts) == 1]
+        usable = [relative for relative in usable if len(relative.parts) > 1]
+    rows = {}
+    for number, (relative, facts) in enumerate(zip(usable, file_facts.of_files(root, [path.as_posix() for path in usable]))):
+        if isinstance(facts, dict):
+            rows[number] = _row(root, relative, facts)
+        else:
+            rejected.append((relative.as_posix(), facts))
     for number, first in _copies(root, {number: row["path"] for number, row in rows.items()}).items():
         rejected.append((rows.pop(number)["path"], f"same bytes as another file: {first}"))
     excluded = excluded_table([(-number, *row) for number, row in enumerate(rejected, start=1)])
@@ -120,23 +120,17 @@ def _letters(name):
     return "".join(filter(str.isalnum, name.casefold()))
 
 
-def _examine(root, relative, flat):
-    """Returns the row of one file, a dict with `tags`, or the reason why the file is left out, a string."""
-    name = printable(relative)
-    if len(relative.parts) == 1 and not flat:
-        return "in no genre's subfolder"
-    if name != relative.as_posix():
-        return "file name is not UTF-8"
-    try:
-        duration, found = audio.duration(root / relative), tags.read(root / relative)
-    except audio.AudioError as error:
-        return str(error)
-    except OSError as error:
-        return formats.reason_of(error)
-    genre = root.name if flat else relative.parts[0]
-    folder = relative.parts[1] if len(relative.parts) > 2 else ""
-    title = found.title or relative.stem
-    return {"path": name, "genre": genre, "tags": (found, folder), "album": found.album, "title": title, "duration": duration}
+def _row(root, relative, facts):
+    """Returns the row of one file; its `tags` are for `tags.unify`."""
+    found = tags.Tags(**{key: value for key, value in facts.items() if key != "duration"})
+    return {
+        "path": relative.as_posix(),
+        "genre": relative.parts[0] if len(relative.parts) > 1 else root.name,
+        "tags": (found, relative.parts[1] if len(relative.parts) > 2 else ""),
+        "album": found.album,
+        "title": found.title or relative.stem,
+        "duration": facts["duration"],
+    }
 
 
 def _named(tracks, seed):

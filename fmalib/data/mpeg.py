@@ -14,6 +14,7 @@ HEAD = 56  # bytes of a frame that are looked at: its header, and a Xing, Info o
 CONFIRMED = 3  # headers in a row make a place behind junk the beginning of a frame
 DECODER_DELAY = 529  # samples that mpg123 drops at the beginning behind an Info frame
 CANDIDATES = 1 << 18  # places behind junk that are tried in one file: a hostile one may hold thousands a kilobyte
+_FIELDS = {1: 4, 2: 4, 4: 100, 8: 4}  # sizes in bytes of the fields of a Xing or Info frame, by flag
 _SYNC_OR_TAG = re.compile(rb"\xff[\xe2-\xff][\x10-\xef]|ID3[\x02-\x04]|APETAGEX", re.DOTALL)
 NOT_ZERO = re.compile(rb"[^\0]")
 _RATES = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8000)}  # of MPEG 1, 2 and 2.5
@@ -169,12 +170,8 @@ def _add(run, frame, position, data, claimed):
         run.cut = True
     elif claimed is not None:
         run.claimed = claimed or None
-        head = data.at(position, frame.length)
-        mark = max(head.find(b"Xing"), head.find(b"Info"))
-        if mark >= 0:
-            run.info = (position, stop)
-            number = int.from_bytes(head[mark + 141 : mark + 144], "big")  # two of 12 bits, in LAME's extension
-            run.delay, run.padding = number >> 12, number & 0xFFF
+        if (trimmed := _trimmed(data.at(position, frame.length), frame)) is not None:
+            run.info, (run.delay, run.padding) = (position, stop), trimmed
     else:
         run.frames += 1
         if run.ranges and run.ranges[-1][1] == position:
@@ -191,6 +188,16 @@ def _claimed_frames(head, frame):
         if head[place : place + 4] in (b"Xing", b"Info"):
             return int.from_bytes(head[place + 8 : place + 12], "big") if head[place + 7] & 1 else 0
     return int.from_bytes(head[50:54], "big") if head[36:40] == b"VBRI" else None
+
+
+def _trimmed(head, frame):
+    """Returns samples (delay, padding) by a Xing or Info frame; None where it is a VBRI frame, or mpg123 takes it for audio."""
+    mark = 4 + frame.side
+    if head[mark : mark + 4] not in (b"Xing", b"Info") or len(head) < mark + 120 or any(head[6:mark]):
+        return None
+    place = mark + 8 + sum(size for flag, size in _FIELDS.items() if head[mark + 7] & flag)  # of LAME's extension
+    number = int.from_bytes(head[place + 21 : place + 24], "big") if len(head) >= place + 24 else 0
+    return number >> 12, number & 0xFFF
 
 
 def _confirmed(data, position, frame):
