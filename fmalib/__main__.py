@@ -1,59 +1,113 @@
-"""`python -m fmalib classify FILE`: the genre of a recording, by the classifier of notebook 03."""
+"""`python -m fmalib classify FILE`: the genre of recordings, by the classifier of notebook 03."""
 
 import argparse
+import json
+import os
 import sys
 
 from fmalib import paths
 
 MODEL = "outputs/03_classifier"
+NO_MODEL, INTERRUPTED, BROKEN_PIPE = 2, 130, 141  # exit statuses; shells report the last two of other programs
+DOCUMENT = ("system", "trained_on", "note", "genres", "segment_seconds")  # about the classifier, in the JSON document
 
 
 def main(arguments=None):
-    """Runs the command line; returns the exit status."""
+    """Runs the command line; returns the exit status: 0, 1 where a file failed, 2, 130 or 141 (see above)."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # of names that the terminal cannot show
     parser = argparse.ArgumentParser(prog="python -m fmalib", description="An open laboratory for music autoencoders.")
     commands = parser.add_subparsers(dest="command", required=True)
     classify = commands.add_parser("classify", help="name the genre of audio files", description=classify_files.__doc__)
-    classify.add_argument("files", nargs="+", metavar="FILE", help="wav, mp3, flac or ogg")
+    classify.add_argument("files", nargs="+", metavar="FILE", help="audio file, or folder whose audio files are all taken")
     classify.add_argument("--model", default=MODEL, metavar="FOLDER", help="output of notebook 03 (default: %(default)s)")
     classify.add_argument("--over-time", action="store_true", help="also print the likeliest genre of each segment")
+    classify.add_argument("--json", action="store_true", help="print one JSON document instead")
     options = parser.parse_args(arguments)
-    return classify_files(options.files, options.model, options.over_time)
+    try:
+        status = classify_files(options.files, options.model, over_time=options.over_time, as_json=options.json)
+        sys.stdout.flush()
+        return status
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader, such as `head`, has enough; what is still buffered goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
 
 
-def classify_files(files, folder, over_time=False):
-    """Prints the mean genre probabilities of each file; an unreadable file is named, and the others go on."""
+def classify_files(files, folder, *, over_time=False, as_json=False):
+    """Prints the mean genre probabilities of each file; a file that cannot be read is named, and the others go on."""
     with paths.quiet_stderr():
         from fmalib.genres import predict  # imports TensorFlow
-    from fmalib.data.audio import AudioError
 
+    document = dict.fromkeys(DOCUMENT) | {"recordings": [], "errors": []}
     try:
         classifier = predict.load(folder)
-    except (FileNotFoundError, ValueError) as error:
+    except (OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
-        return 2
-    failed = 0
-    for file in files:
-        try:
-            signal = predict.read_recording(file, classifier.sample_rate, classifier.length)
-        except (OSError, AudioError) as error:
-            print(f"error: {error}", file=sys.stderr)
-            failed += 1
+        if as_json:
+            document["errors"].append({"file": predict.printable(folder), "reason": str(error)})
+            print(json.dumps(document, indent=2))
+        return NO_MODEL
+    seconds = classifier.length / classifier.sample_rate
+    values = (classifier.system, classifier.dataset, classifier.note, list(classifier.genres), seconds)
+    document |= dict(zip(DOCUMENT, values))
+    for file, found in _classified(predict, classifier, files, over_time):
+        if isinstance(found, Exception):
+            document["errors"].append({"file": file, "reason": _reason(found)})
+            print(f"error: {_on_one_line(file)}: {_reason(found)}", file=sys.stderr)
             continue
-        times, probabilities = predict.over_time(classifier, signal)
-        _print(file, classifier, times, probabilities, over_time)
-    print(f"\n{classifier.system}, trained on {classifier.dataset}. {classifier.note}".rstrip())
-    return 1 if failed else 0
+        document["recordings"].append(found)
+        for note in found["notes"]:
+            print(f"note: {_on_one_line(file)}: {note}", file=sys.stderr)
+        if not as_json:
+            _print(found, seconds)
+    if as_json:
+        print(json.dumps(document, indent=2, allow_nan=False))
+    else:
+        print(f"\n{classifier.system}, trained on {classifier.dataset}. {classifier.note}".rstrip())
+    return 1 if document["errors"] else 0
 
 
-def _print(file, classifier, times, probabilities, over_time):
-    mean = probabilities.mean(axis=0)
-    width = max(map(len, classifier.genres))
-    print(f"{file}: {len(times)} segments of {classifier.length / classifier.sample_rate:.1f} s")
-    for column in mean.argsort()[::-1]:
-        print(f"  {classifier.genres[column]:<{width}}  {mean[column]:6.1%}  {'#' * round(30 * mean[column])}".rstrip())
-    if over_time:
-        for time, row in zip(times, probabilities):
-            print(f"  {int(time // 60):3d}:{time % 60:04.1f}  {classifier.genres[row.argmax()]:<{width}}  {row.max():6.1%}")
+def _classified(predict, classifier, names, over_time):
+    """Yields (file, `predict.classify` of it or the exception) of files, and of all audio files in folders."""
+    for name in names:
+        try:
+            found, failed = predict.recordings(name)
+        except Exception as error:
+            found, failed = [], {name: error}
+        for path, error in failed.items():
+            yield predict.printable(path), error
+        for path in found:
+            try:
+                result = predict.classify(classifier, path, each_segment=over_time)
+            except Exception as error:  # decoders raise many kinds; no file may stop the others
+                result = error
+            yield predict.printable(path), result
+
+
+def _reason(error):
+    """Returns an exception as one line without the file's name."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror[:1].lower() + error.strerror[1:]
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _on_one_line(name):
+    """Returns a name with control characters as backslash escapes: a file cannot write lines of its own."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in name)
+
+
+def _print(found, seconds):
+    shares = found["probabilities"]
+    width = max(map(len, shares))
+    print(f"{_on_one_line(found['file'])}: {found['segments']} segments of {seconds:.1f} s")
+    for genre, share in shares.items():
+        print(f"  {genre:<{width}}  {share:6.1%}  {'#' * round(30 * share)}".rstrip())
+    for row in found.get("over_time", []):
+        minutes, rest = divmod(row["seconds"], 60)
+        print(f"  {int(minutes):3d}:{rest:04.1f}  {row['genre']:<{width}}  {row['probability']:6.1%}")
 
 
 if __name__ == "__main__":

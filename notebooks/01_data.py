@@ -184,7 +184,8 @@ table.groupby("genre")[["level / dBFS", "duration / s"]].agg(["mean", "std", "mi
 # %%
 levels = table["level / dBFS"].replace(-np.inf, np.nan)  # a silent track has no level
 between = levels.groupby(table["genre"]).transform("mean").var() / levels.var()
-print(f"Genre accounts for {between:.0%} of the variance of the level between tracks.")
+share = f"{between:.0%}" if len(data.genres) > 1 and np.isfinite(between) else "an undefined share"
+print(f"Genre accounts for {share} of the variance of the level between tracks.")
 
 # %% [markdown]
 # A share near 0 % makes level useless as a cue; a large share makes it a shortcut, and one to remove or to report. With few
@@ -206,5 +207,5 @@ print(
     f"{data.name}: {len(decoded.tracks)} tracks by {metrics['n_artists']} artists in {len(data.genres)} genres, "
     f"{metrics['hours']:.2f} hours.\n{len(data.excluded)} tracks were left out before decoding, {len(decoded.failed)} could "
     f"not be decoded.\nIn the {split} split, {shared_artists} artists occur in more than one split; "
-    f"genre accounts for {between:.0%} of the variance of the level."
+    f"genre accounts for {share} of the variance of the level."
 )

@@ -329,7 +329,10 @@ clips = pd.DataFrame(every.mean(axis=1), index=some.index)
 scores = (clips - clips.mean()) / clips.std().where(clips.std() > 0, 1.0)
 by_genre = scores.groupby(some["genre"]).mean()
 title = f"{name}: mean size of each channel by genre"
-setup.show(plots.autoencoders.genre_latents(by_genre.to_numpy(), list(by_genre.index), title), "latent_genres")
+if len(by_genre) > 1:
+    setup.show(plots.autoencoders.genre_latents(by_genre.to_numpy(), list(by_genre.index), title), "latent_genres")
+else:
+    print("The test has one genre, so there is nothing to compare.")
 
 # %% [markdown]
 # Mean size of each channel in each genre, in standard deviations from the mean of all clips. A coloured cell is a channel that

@@ -22,7 +22,7 @@
 # - **It needs** nothing: by default the code synthesises its own music. For real results, change the parameters in the cell
 #   below (Colab), or add `-p dataset fma_small -p data_dir FOLDER` (papermill).
 # - **It takes** five to six minutes on two cores the first time. Trained networks are found again, so that each extra system
-#   adds only its own training time.
+#   adds only its own training time. Cross-validation, for small folders, trains every system once a fold.
 
 # %%
 import sys
@@ -41,6 +41,7 @@ latent = 32  # channels of the latent; 32 in the original study's time domain
 systems = "latent_finetuned,latent_frozen,latent_linear,cnn,mel_pca,random_encoder"  # a comma list, the chosen one first
 # less often changed
 split = "official"  # official, or random70 as in the original study, which leaks artists
+folds = 0  # of cross-validation; 0 takes 5 below 400 tracks of a folder data set, else one split; 1 is one split
 tracks_per_genre = 0  # at most this many tracks a genre, three or more; 0 takes all, or makes 40 for synth
 encoder = "study"  # frequency also has sparse, pca, shallow, deep, lstm, variational, denoising
 segments = 5  # of a test track, which vote
@@ -71,7 +72,7 @@ from keras import layers
 phases = ("autoencoder", "frozen", "finetuned", "network")
 setup = notebook.start(
     get_ipython(),
-    least=dict.fromkeys(["latent", "segments", "seeds", *(f"epochs_{phase}" for phase in phases)], 1),
+    least={"folds": 0} | dict.fromkeys(["latent", "segments", "seeds", *(f"epochs_{phase}" for phase in phases)], 1),
     choices={"domain": architectures.ARCHITECTURES, "encoder": architectures.ARCHITECTURES.get(domain, ())},
     lists=dict.fromkeys(["systems", "learning_curve", "leaky"], genre_systems.check),
 )
@@ -110,14 +111,22 @@ descriptions.style.hide(axis="index").set_properties(**{"text-align": "left"})
 # Training uses crops, which are segments at random places. Validation and test use fixed, evenly spaced segments. All systems
 # read the same segments at the same sample rate, except MFCC statistics, which are of whole clips. Each choice within a system
 # (the epoch, a penalty, the number of neighbours) is made on validation.
+#
+# A folder of 100 clips leaves about 15 for a single test, which says little. Small folders get
+# [cross-validation](https://scikit-learn.org/stable/modules/cross_validation.html) instead: each of `folds` *folds* tests the
+# tracks of other artists, and trains and selects on the rest. So every track is tested once, by a classifier that does not
+# know its artist. Tracks of unknown artists are dealt one by one, so that such an artist may be known.
 
 # %%
 rate = sample_rate or architectures.SAMPLE_RATES[domain]
 source = {"dataset": dataset, "data_dir": data_dir or None, "tracks_per_genre": tracks_per_genre or (10 if quick else None)}
 data = datasets.load(**source, split=split)
+comparison.check_genres(data.tracks)
+n_folds = datasets.choose_folds(data, folds)
+parts = datasets.folds(data, n_folds)  # the data set n_folds times, each with another split
 decoded = audio_cache.build(data, rate)
-setup.note = data.caveat
-print(data, decoded, sep="\n")
+setup.note = parts[0].caveat
+print(parts[0], decoded, sep="\n")
 
 # %% [markdown]
 # *Try this*: set `domain = "frequency"` and `latent = 64` for the study's other autoencoder, at 8 kHz.
@@ -157,25 +166,29 @@ def study_classifier(encoder, n_genres):
 # ## Training in two phases
 #
 # All systems share the segments, the autoencoder and the numbers of epochs. The recording for the last section is read now, so
-# that a wrong file name fails before the training.
+# that a wrong file name fails before the training. With cross-validation, the network here is of the first fold.
 
 # %%
 epochs = {phase: setup.params[f"epochs_{phase}"] for phase in phases}
 epochs = {phase: min(2, number) for phase, number in epochs.items()} if quick else epochs
 settings = {"domain": domain, "encoder": encoder, "latent": latent, "epochs": epochs, "segments_per_track": segments}
 settings |= {"min_segments": 64 if quick else 512, "head": study_classifier}
-shared = comparison.prepare(data, decoded, **settings)
-test = shared.test
+compared = [comparison.prepare(part, decoded, **settings) for part in parts]
+shared, test = compared[0], pd.concat([fold.test for fold in compared])
 song = paths.resolve(recording) if recording else data.root / data.tracks.path[test.index[0]]
 signal = predict.read_recording(song, rate, shared.length)
-print(shared)
+print(*compared, sep="\n")
 print(tracks.describe_excluded(shared.skipped) if len(shared.skipped) else "No track was skipped.")
 
 # %%
-about_data = {"dataset": data.name, "split": split, "fingerprint": data.fingerprint, "genres": data.genres}
+about_data = {"dataset": data.name, "split": split, "folds": folds, "n_folds": n_folds}
+about_data |= {"fingerprint": data.fingerprint, "genres": data.genres}
 about_data |= {"n_train_tracks": len(shared.training), "n_validation_tracks": len(shared.validation)}
-about_data |= {"n_test_tracks": len(test), "n_test_artists": test["artist"].nunique(), "n_skipped": len(shared.skipped)}
+about_data |= {"n_test_tracks": len(test), "n_test_artists": tracks.count_artists(test), "n_skipped": len(shared.skipped)}
 about_data |= {"domain": domain, "encoder": encoder, "latent": latent, "seed": seed, "seeds": seeds, "sample_rate_hz": rate}
+unit = "track (LEAKY)" if split == "random70" else "artist" if tracks.count_artists(test) else "track (artists unknown)"
+how = f"{split} split" if n_folds == 1 else f"{n_folds} folds by {unit}"
+of_fold = "" if n_folds == 1 else f", fold 1 of {n_folds}"
 
 # %% [markdown]
 # First comes the autoencoder, which learns without labels (notebook 02). Then, in phase 1, the encoder is frozen and only the
@@ -222,7 +235,7 @@ if "latent_finetuned" in names:
 # %%
 if trained:
     histories = {phase: run.history for phase, run in trained.items()}
-    title = f"{data.name}: the study's network on {domain} {encoder} {latent}, seed {seed}"
+    title = f"{data.name}: the study's network on {domain} {encoder} {latent}, seed {seed}{of_fold}"
     setup.show(plots.autoencoders.learning_curves(histories, "accuracy", title, "accuracy by segment"), "training")
 
 # %% [markdown]
@@ -235,18 +248,19 @@ if trained:
 # ## All systems
 #
 # Every system is trained here, or found: the two phases above have the same content and are not trained twice. The lines name
-# the run of each network, with its epochs and seconds, or the choice that a probe made on validation.
+# the run of each network, with its epochs and seconds, or the choice that a probe made on validation. With cross-validation,
+# each system is trained and selected in each fold, and its test predictions are pooled; the lines are of the first fold.
 
 # %%
 outcomes = {}
 for name in names:
-    outcomes[name] = genre_systems.repeat(name, shared, range(seed, seed + seeds))
+    outcomes[name] = genre_systems.repeat(name, compared, range(seed, seed + seeds))
     print(*outcomes[name], sep="\n")
 best = outcomes[chosen][0]
 
 # %%
 if best.histories and chosen not in study_systems:
-    title = f"{data.name}: {chosen}, seed {seed}"
+    title = f"{data.name}: {chosen}, seed {seed}{of_fold}"
     setup.show(plots.autoencoders.learning_curves(best.histories, "loss", title, "loss"), "training_chosen")
 
 # %% [markdown]
@@ -256,22 +270,23 @@ if best.histories and chosen not in study_systems:
 #
 # The original study split at random, so that an artist can occur in training and test. A system may then recognise the artist
 # instead of the genre; on FMA this is worth about 13 points of accuracy. The systems in `leaky` are measured on such a split
-# too, for the table of the next section.
+# too, for the table of the next section. With cross-validation, the folds of the leaky split are by track.
 
 # %%
 leaky_accuracy = {}
 if setup.lists["leaky"] and split == "official":
     try:
         loose_data = datasets.load(**source, split="random70")
-        loose = comparison.prepare(loose_data, audio_cache.build(loose_data, rate), **settings)
+        loose_decoded = audio_cache.build(loose_data, rate)
+        loose = [comparison.prepare(part, loose_decoded, **settings) for part in datasets.folds(loose_data, n_folds)]
         for name in setup.lists["leaky"]:
             leaky_accuracy[name] = genre_systems.run(name, loose, seed).summary()["accuracy_vote"]
-            print(f"{name}: {leaky_accuracy[name]:.1%} on random70 (LEAKY, {len(loose.test)} tracks)")
+            print(f"{name}: {leaky_accuracy[name]:.1%} on random70 (LEAKY, {sum(len(fold.test) for fold in loose)} tracks)")
     except ValueError as error:  # with a handful of tracks, a split may be empty
         print(f"Not measured: {error}")
 
 # %% [markdown]
-# The difference to the official split is the price of the leak plus the chance of two different test sets. A large positive
+# The difference to the split by artist is the price of the leak plus the chance of two different test sets. A large positive
 # difference is a warning; a small one does not prove that nothing leaks.
 #
 # *Try this*: set `leaky = "mfcc_svm,cnn"` and see whether the network gains more from known artists than the SVM does.
@@ -282,7 +297,8 @@ if setup.lists["leaky"] and split == "official":
 #
 # Intervals are 95 %, by a [bootstrap](https://en.wikipedia.org/wiki/Bootstrapping_(statistics)) over artists. Artists are drawn
 # with replacement 2,000 times, each draw gives an accuracy, and the interval holds the middle 95 % of them. Tracks of one
-# artist are alike, so drawing single tracks would give intervals that are too narrow.
+# artist are alike, so drawing single tracks would give intervals that are too narrow. With cross-validation, artists are drawn
+# from the pooled test of all folds. The interval leaves out the chance of training on other tracks.
 
 # %%
 summaries = {name: results.over_seeds(of_seeds) for name, of_seeds in outcomes.items()}
@@ -290,7 +306,7 @@ majority = summaries["majority"]["accuracy_vote"]
 table = results.table(summaries)
 if leaky_accuracy:
     table.insert(2, "LEAKY vote", pd.Series(leaky_accuracy))
-print(f"{data.name}, {split} split, {len(test)} test tracks of {about_data['n_test_artists']} artists, seed {seed}")
+print(f"{data.name}, {how}, {len(test)} test tracks of {about_data['n_test_artists']} artists, seed {seed}")
 table.style.format(na_rep="", precision=3).set_properties(**{"white-space": "nowrap"})
 
 # %%
@@ -308,9 +324,10 @@ for label, name in (("shuffled", control), ("mfcc_svm", "mfcc_svm")):
         about_systems[key.replace("vote", label)] = summaries[name][key]
 
 # %% [markdown]
-# The dotted line is the accuracy of the most frequent genre. The system trained on permuted labels should reach chance only. It
-# scatters a little more than its interval, which is over test artists, not over permutations. Whoever picks the highest bar has
-# selected on the test, and will find that system a little worse on new music.
+# The dotted line is the accuracy of the most frequent training genre. With cross-validation it may lie below the share of any
+# genre: genres that a fold tests often are rarer in its training. The system trained on permuted labels should reach chance
+# only. It scatters a little more than its interval, which is over test artists, not over permutations. Whoever picks the
+# highest bar has selected on the test, and will find that system a little worse on new music.
 #
 # Overlapping intervals do not settle which of two systems is better, since both had the same tracks.
 # [McNemar's test](https://en.wikipedia.org/wiki/McNemar%27s_test) uses only the tracks that exactly one of the two has right.
@@ -398,7 +415,7 @@ setup.show(figure, "calibration")
 
 # %%
 curved = setup.lists["learning_curve"][: 1 if quick else None]
-artist_curves = {name: genre_systems.learning_curve(name, shared, (0.25, 0.5, 1.0), seed) for name in curved}
+artist_curves = {name: genre_systems.learning_curve(name, compared, (0.25, 0.5, 1.0), seed) for name in curved}
 if artist_curves:
     title = f"{data.name}: {len(test)} test tracks, seed {seed}"
     setup.show(plots.genres.artist_curves(artist_curves, majority, title), "artists")
@@ -442,12 +459,13 @@ if sounds:
 # ## A recording over time
 #
 # The first of the systems that is a network is written to a file. `python -m fmalib classify FILE` reads it, and so does the
-# cell after the next. Name a recording of your own by `recording` above, or by `-p recording FILE`.
+# cell after the next. Name a recording of your own by `recording` above, or by `-p recording FILE`. With cross-validation, the
+# network is of the first fold, which has not trained on all tracks.
 
 # %%
 networks = [name for name in names if name in genre_systems.SYSTEMS and outcomes[name][0].model is not None]
 if networks:
-    facts = {"genres": data.genres, "sample_rate": rate, "length": shared.length, "dataset": data.name, "note": data.caveat}
+    facts = {"genres": data.genres, "sample_rate": rate, "length": shared.length, "dataset": data.name, "note": setup.note}
     classifier = predict.Classifier(model=outcomes[networks[0]][0].model, system=networks[0], **facts)
     print(predict.save(classifier, setup.out_dir))
 else:
@@ -485,14 +503,14 @@ print(f"On {notebook.machine()}. Where there is a GPU, classifiers are trained i
 # %%
 votes = {"vote_curves": {name: curve.reset_index().to_dict("list") for name, curve in curves.items()}}
 labels = {"learning_curves": {name: curve.to_dict("list") for name, curve in artist_curves.items()}}
-metrics = about_data | about_systems | {"less_mfcc_svm": differences} | votes | labels | {"note": data.caveat}
+metrics = about_data | about_systems | {"less_mfcc_svm": differences} | votes | labels | {"note": setup.note}
 print(setup.write_metrics(metrics))
 
 # %%
 result = summaries[chosen]
 low, high = result["accuracy_vote_ci95"]
 print(
-    f"{data.name}, {split} split, {len(test)} test tracks of {metrics['n_test_artists']} artists, seed {seed}:\n"
+    f"{data.name}, {how}, {len(test)} test tracks of {metrics['n_test_artists']} artists, seed {seed}:\n"
     f"{chosen} has {result['accuracy_segment']:.1%} of segments right, and {result['accuracy_vote']:.1%} of tracks by a vote\n"
     f"of {segments} (95 % interval {low:.1%} to {high:.1%}); macro F1 is {result['macro_f1']:.2f}.\n"
     f"Controls: most frequent genre {majority:.1%}, permuted labels {metrics['accuracy_shuffled']:.1%}, "

@@ -67,7 +67,7 @@ least = dict.fromkeys(("segments", "max_points", "epochs", "epochs_classifier", 
 lists = {"methods": ["all", *maps.METHODS], "features": representations.REPRESENTATIONS}
 setup = notebook.start(get_ipython(), least=least, lists=lists, choices={"points": ("auto", "test", "all")})
 architectures.find(domain, encoder)
-method_names, feature_names = setup.lists["methods"], setup.lists["features"]
+method_names = setup.lists["methods"]
 if quick:
     epochs, epochs_classifier, min_segments = min(2, epochs), min(2, epochs_classifier), min(64, min_segments)
 
@@ -91,14 +91,20 @@ if len(shared.skipped):
     print(tracks.describe_excluded(shared.skipped))
 
 # %%
+feature_names = representations.possible(setup.lists["features"], data.genres)
+left_out = [name for name in setup.lists["features"] if name not in feature_names]
+if len(data.genres) < 2:
+    print(f"One genre, {data.genres[0]}: accuracies, silhouettes and supervised maps are undefined and left out.")
+if left_out:
+    print(f"Representations left out, since they are trained with genres: {', '.join(left_out)}.")
+
+# %%
 auto = "test" if shared.of("test")["artist"].nunique() >= 10 else "all"
 split = auto if points == "auto" else points
 drawn_rows = maps.subsample(len(shared.rows(split)), max_points, seed)
 rows = shared.rows(split).iloc[drawn_rows].reset_index(drop=True)
 labels, artists = rows["label"].to_numpy(), rows["artist"].to_numpy()
 is_test = rows["track_id"].isin(shared.of("test").index).to_numpy()
-if is_test.sum() < maps.FEWEST:
-    raise ValueError(f"A map needs {maps.FEWEST} test segments: raise segments or max_points. Received: {is_test.sum()}")
 
 # %%
 n_tracks, n_artists = rows["track_id"].nunique(), rows["artist"].nunique()
@@ -189,29 +195,43 @@ reducers = {
 
 # %% [markdown]
 # LDA and the supervised UMAP are fitted on training segments with their genres, and then place the test segments. The
-# other methods use no genre, and are fitted on the segments that they show.
+# other methods use no genre, and are fitted on the segments that they show. A map that the data do not allow, such as
+# LDA of a single genre, is skipped by name.
 
 # %%
 method_names = list(reducers) if "all" in method_names else method_names
 supervised_methods = {name for name, method in maps.METHODS.items() if method.supervised}
-drawn, held, quality = {}, {}, {}
+drawn, held, quality, skipped = {}, {}, {}, {}
 pairs = [(name, method) for name in feature_names for method in method_names]
 for name, method in progress.bar(pairs, desc="Maps", unit="map"):
     shown = unseen[name] & (is_test | (method not in supervised_methods))
     fitting = {"training": training[name], "training_labels": training_labels}
-    found = maps.embed(method, values[name][shown], estimator=reducers[method], **fitting, seed=seed)
+    try:
+        found = maps.embed(method, values[name][shown], estimator=reducers[method], **fitting, seed=seed)
+    except ValueError as error:  # too few, equal or infinite points, one genre, no spread within genres
+        skipped[f"{name}, {method}"] = str(error)
+        continue
     scores = maps.scores(found.points, prepared[name][shown], labels[shown], artists[shown], seed=seed)
     drawn[name, method], held[name, method] = found, shown
     quality[name, method] = scores | {"seconds": found.seconds, "n_fitted": found.n_fitted}
 
 # %%
+mapped = [method for method in method_names if (main, method) in drawn]  # methods with a map of the first representation
+for name, reason in skipped.items():
+    print(f"Skipped {name}: {reason}")
+if not mapped:
+    print(f"There is no map of the {about}: figures, players and page of maps are left out below.")
+metrics["skipped"] = skipped | dict.fromkeys(left_out, "supervised, and there is one genre")
+
+# %%
 test_only = "" if is_test.all() else ", test only"
-kinds = {method: drawn[main, method].method for method in method_names}
+kinds = {method: found.method for (_, method), found in drawn.items()}
 titles = {method: kind.title + test_only * kind.supervised for method, kind in kinds.items()}
-grid = {titles[method]: (drawn[main, method].points, labels[held[main, method]]) for method in method_names}
-axes_names = {titles[method]: kind.axes for method, kind in kinds.items()}
-figure = plots.latent.maps(grid, data.genres, f"{data.name}: {about}, {where}", axes_names=axes_names)
-setup.show(figure, "maps")
+if mapped:
+    grid = {titles[method]: (drawn[main, method].points, labels[held[main, method]]) for method in mapped}
+    axes_names = {titles[method]: kind.axes for method, kind in kinds.items()}
+    figure = plots.latent.maps(grid, data.genres, f"{data.name}: {about}, {where}", axes_names=axes_names)
+    setup.show(figure, "maps")
 
 # %% [markdown]
 # Each panel shows the same segments, one point each, coloured by genre. A genre that is visible in one panel is in the
@@ -245,14 +265,15 @@ by_chance = maps.chance(prepared[main], labels, artists, seed=seed)
 metrics |= {
     "knn_accuracy_chance": by_chance,
     "knn_accuracy_without_map": {name: scores["knn_accuracy"] for name, scores in unmapped.items()},
-    "methods": {method: quality[main, method] for method in method_names},
-    "representations": {name: {method: quality[name, method] for method in method_names} for name in feature_names},
+    "methods": {method: quality.get((main, method)) for method in method_names},
+    "representations": {name: {method: quality.get((name, method)) for method in method_names} for name in feature_names},
 }
 
 # %%
 rest = {f"no map ({prepared[main].shape[1]} components)": unmapped[main], "chance": {"knn_accuracy": by_chance}}
-listing = pd.DataFrame(metrics["methods"] | rest).T
-listing = listing[["knn_accuracy", "knn_accuracy_ci95", "n_points", "trustworthiness", "silhouette", "seconds", "n_fitted"]]
+listing = pd.DataFrame({method: quality[main, method] for method in mapped} | rest).T
+measures = ["knn_accuracy", "knn_accuracy_ci95", "n_points", "trustworthiness", "silhouette", "seconds", "n_fitted"]
+listing = listing.reindex(columns=measures)
 listing["knn_accuracy_ci95"] = [notebook.interval(ci) for ci in listing["knn_accuracy_ci95"]]
 print(f"{data.name}: {about}, {where}")
 whole = dict.fromkeys(("n_points", "n_fitted"), "{:.0f}")
@@ -270,13 +291,14 @@ listing.style.format(whole, na_rep="", precision=3).set_properties(**{"white-spa
 # %%
 accuracy = pd.DataFrame({
     name: {"no map": unmapped[name]["knn_accuracy"]}
-    | {method: quality[name, method]["knn_accuracy"] for method in method_names}
+    | {method: quality.get((name, method), {}).get("knn_accuracy") for method in method_names}
     for name in feature_names
 }).T.astype(float)  # fmt: skip
 chance = "undefined" if by_chance is None else f"{by_chance:.0%}"
 title = f"{data.name}: genre by 5 neighbours of other artists, chance {chance}\n{where}"
 shown_names = {name: name + test_only * supervised[name] for name in feature_names}
-setup.show(plots.latent.accuracies(accuracy.rename(shown_names), by_chance, title), "accuracies")
+if accuracy.notna().any(axis=None) or len(data.genres) > 1:
+    setup.show(plots.latent.accuracies(accuracy.rename(shown_names), by_chance, title), "accuracies")
 
 # %% [markdown]
 # The first column needs no map. Where it is at chance, neighbours hold no genre, and a map is unlikely to show one. Where it
@@ -284,14 +306,16 @@ setup.show(plots.latent.accuracies(accuracy.rename(shown_names), by_chance, titl
 # no findings.
 
 # %%
-few = [method for method in ("pca", "lda", "tsne", "umap") if method in method_names] or method_names[:1]
+few = [method for method in ("pca", "lda", "tsne", "umap") if method in mapped] or mapped[:1]
 side_by_side = {
     f"{name}: {titles[method]}": (drawn[name, method].points, labels[held[name, method]])
     for name in feature_names
     for method in few
+    if (name, method) in drawn
 }
 title = f"{data.name}: the same segments in other representations\n{where}"
-setup.show(plots.latent.maps(side_by_side, data.genres, title, columns=len(few)), "representations")
+if side_by_side:
+    setup.show(plots.latent.maps(side_by_side, data.genres, title, columns=len(few)), "representations")
 
 # %% [markdown]
 # Each row shows one representation, each column one method. Rows can be compared with each other: if the untrained or the
@@ -308,23 +332,23 @@ setup.show(plots.latent.maps(side_by_side, data.genres, title, columns=len(few))
 # %%
 from scipy.spatial.distance import cdist
 
-method = few[-1]
-places, shown = drawn[main, method].points, np.flatnonzero(held[main, method])
-asked = [np.flatnonzero(labels[shown] == label)[0] for label in np.unique(labels[shown])[:4]]
-same_artist = artists[shown][asked][:, None] == artists[shown]
-nearest = [
-    np.where(same_artist, np.inf, cdist(space[asked], space)).argmin(axis=1) for space in (prepared[main][shown], places)
-]
-wanted = rows.iloc[shown[np.unique([asked, *nearest])]]
-sounds = dict(zip(wanted.index, representations.segment_audio(shared, wanted)))
+trios = []  # a segment, its neighbour before the map, its neighbour on the map
+if few:
+    places, shown = drawn[main, few[-1]].points, np.flatnonzero(held[main, few[-1]])
+    asked = [np.flatnonzero(labels[shown] == label)[0] for label in np.unique(labels[shown])[:4]]
+    same_artist = artists[shown][asked][:, None] == artists[shown]
+    spaces = (prepared[main][shown], places)
+    nearest = [np.where(same_artist, np.inf, cdist(space[asked], space)).argmin(axis=1) for space in spaces]
+    trios = [shown[list(trio)] for trio in zip(asked, *nearest)]
 
 # %%
-columns = ("segment", "neighbour before the map", f"neighbour on the map ({titles[method]})")
 players = {}
-for number, trio in enumerate(zip(asked, *nearest), 1):
-    genre = [data.genres[labels[shown[place]]] for place in trio]
-    players[f"{number}: " + ", ".join(genre)] = {column: sounds[shown[place]] for column, place in zip(columns, trio)}
-setup.play(players, shared.comparison.cache.sample_rate, f"{data.name}: neighbours in {about}", "neighbours")
+for number, trio in enumerate(trios, 1):
+    sounds = representations.segment_audio(shared, rows.iloc[trio])
+    columns = ("segment", "neighbour before the map", f"neighbour on the map ({titles[few[-1]]})")
+    players[f"{number}: " + ", ".join(data.genres[label] for label in labels[trio])] = dict(zip(columns, sounds))
+if players:
+    setup.play(players, shared.comparison.cache.sample_rate, f"{data.name}: neighbours in {about}", "neighbours")
 
 # %% [markdown]
 # Row titles name the three genres. Neighbours of different genres that sound alike are no error of the map: genres are
@@ -347,10 +371,12 @@ captions = [
 ]
 
 # %%
-clickable = {titles[method]: plots.interactive.spread(drawn[main, method], held[main, method]) for method in method_names}
-page = plots.interactive.page(clickable, labels, data.genres, captions, sounds, f"{data.name}: {about}, {where}", data.caveat)
-print(setup.write_text("map.html", page))
-plots.interactive.frame(page)
+clickable = {titles[method]: plots.interactive.spread(drawn[main, method], held[main, method]) for method in mapped}
+title, page = f"{data.name}: {about}, {where}", None
+if clickable:
+    page = plots.interactive.page(clickable, labels, data.genres, captions, sounds, title, data.caveat)
+    print(setup.write_text("map.html", page))
+plots.interactive.frame(page) if page else print("There is no map to click.")
 
 # %% [markdown]
 # Sounds are the middle 5 s of a segment, as MP3. Where all sounds would need more than 10 MB, segments share the sound of
@@ -362,13 +388,14 @@ plots.interactive.frame(page)
 
 # %%
 print(setup.write_metrics(metrics))
-best = accuracy.loc[main, method_names].fillna(0).idxmax()
 shares, n_points = accuracy.loc[main], unmapped[main]["n_points"]
+best = shares[mapped].fillna(0).idxmax() if mapped else None
+on_best = f"{shares[best]:.0%} on the best map ({titles[best]}, chosen on these segments)" if mapped else "no map"
 without_map = ", ".join(f"{name} {share:.0%}" for name, share in accuracy["no map"].items())
 found = (
-    f"{data.name}, {where}, {about}.\n"
+    f"{data.name}, {where}, {about}; {len(drawn)} maps, {len(skipped)} skipped.\n"
     f"Genre by five neighbours of other artists, {n_points} segments: {shares['no map']:.0%} before any map,\n"
-    f"{shares[best]:.0%} on the best map ({titles[best]}, chosen on these segments), {chance} by chance.\n"
+    f"{on_best}, {chance} by chance.\n"
     f"Before any map, by representation: {without_map}."
 )
 print(found.replace("nan%", "undefined"))

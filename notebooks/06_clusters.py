@@ -38,7 +38,7 @@ quick = False  # ten tracks a genre and at most two epochs, to see that everythi
 encoder = "study"  # the frequency domain also has sparse, pca, shallow, deep, lstm, variational, denoising
 latent = 64  # channels of the latent; the study had 512 to 32 in frequency, 32 in time
 features = "latent,untrained,time,denoising,variational,linear,classifier,log_mel,mfcc"  # the first is examined in detail
-clusters = 0  # number of clusters; 0 takes the number of genres
+clusters = 0  # number of clusters; 0 takes the number of genres, or two of a single genre
 # less often changed
 tracks_per_genre = 0  # at most this many tracks a genre, three or more; 0 takes all, or makes 40 for synth
 domain = "frequency"  # of the autoencoder, frequency or time
@@ -76,10 +76,7 @@ if clusters and not 2 <= clusters <= cluster_points:
 
 # %%
 architecture = architectures.find(domain, encoder)
-feature_names = setup.lists["features"]
-main, kinds = feature_names[0], representations.REPRESENTATIONS
-named = f"{domain} {encoder} {latent}"
-about = f"pooled latent of {named}" if main == "latent" else main
+kinds, named = representations.REPRESENTATIONS, f"{domain} {encoder} {latent}"
 if quick:
     epochs, epochs_classifier, updates = min(2, epochs), min(2, epochs_classifier), min(2, updates)
     min_segments = min(64, min_segments)
@@ -103,12 +100,21 @@ if len(shared.skipped):
     print(tracks.describe_excluded(shared.skipped))
 
 # %%
+feature_names = representations.possible(setup.lists["features"], data.genres)
+main = feature_names[0]
+about = f"pooled latent of {named}" if main == "latent" else main
+if len(data.genres) < 2:
+    print(f"One genre, {data.genres[0]}: shares of genre and agreement with genres are undefined.")
+if left_out := [name for name in setup.lists["features"] if name not in feature_names]:
+    print(f"Representations left out, since they are trained with genres: {', '.join(left_out)}.")
+
+# %%
 auto = "test" if shared.of("test")["artist"].nunique() >= 10 else "all"
 split = auto if points == "auto" else points
 rows = shared.rows(split).reset_index(drop=True)
 labels = rows["label"].to_numpy()
 chosen = maps.subsample(len(rows), cluster_points, seed)
-n_clusters, cluster_labels = clusters or len(data.genres), labels[chosen]
+n_clusters, cluster_labels = clusters or max(2, len(data.genres)), labels[chosen]
 if len(chosen) < n_clusters:
     raise ValueError(f"{n_clusters} clusters need as many segments: raise segments. Received: {len(chosen)} segments")
 
@@ -133,6 +139,7 @@ metrics = {
 autoencoder = representations.named_autoencoder(shared, seed)
 print(autoencoder)
 metrics |= {"domain": domain, "encoder": encoder, "latent": latent, "run": autoencoder.run}
+metrics["skipped"] = dict.fromkeys(left_out, "supervised, and there is one genre")
 
 # %%
 tables = {}
@@ -160,7 +167,10 @@ properties = descriptors.property_table(decoded["frequency"])
 columns = variance.columns_of(data.tracks.loc[everyone.index], properties)
 of_tracks = tables[main].of(everyone).reshape(len(everyone), segments, -1).mean(axis=1)
 explained = variance.explained(maps.prepare(of_tracks), columns, seed=seed)
-setup.show(plots.latent.shares_of_variance(explained, f"{data.name}: variance of the {about}, by column"), "variance")
+if explained["share"].notna().any():
+    setup.show(plots.latent.shares_of_variance(explained, f"{data.name}: variance of the {about}, by column"), "variance")
+else:
+    print("No share is defined: the tracks are too few, or their features are all the same.")
 metrics |= {"variance_explained_by": explained["share"].to_dict(), "variance_explained": explained.T.to_dict()}
 
 # %% [markdown]
@@ -183,9 +193,9 @@ for name in feature_names:
     if not kinds[name].supervised:
         values = maps.prepare(tables[name].of(shared.of("all")))
         components[name] = variance.nested(values, shared.rows("all"), data.genres)
-if components:
+if any(table["share"].notna().any() for table in components.values()):
     title = f"{data.name}: components of variance between segments, {len(shared.tracks)} tracks"
-    setup.show(plots.latent.nested_shares(components, title), "levels")
+    setup.show(plots.latent.nested_shares({name: table.fillna(0) for name, table in components.items()}, title), "levels")
 metrics["variance_nested"] = {name: table["share"].to_dict() for name, table in components.items()}
 
 # %% [markdown]
@@ -258,9 +268,9 @@ for name, values in ten_components.items():
 agreement = {name: clustering.scores(labels_found, cluster_labels) for name, labels_found in found.items()}
 metrics["clustering"] = agreement
 permuted = np.random.default_rng(seed).permutation(found["kmeans"])
-listing = pd.DataFrame(agreement | {"chance: kmeans permuted": clustering.scores(permuted, cluster_labels)}).T
+listing = pd.DataFrame(agreement | {"chance: kmeans permuted": clustering.scores(permuted, cluster_labels)}).T.astype(float)
 print(f"{data.name}: {n_clusters} clusters of {len(chosen)} segments against {len(data.genres)} genres, seed {seed}")
-listing.style.format(precision=3)
+listing.style.format(precision=3, na_rep="undefined")
 
 # %% [markdown]
 # `kmeans`, `gmm`, `dec` and `idec` cluster one embedding of ten dimensions or fewer, and so compare methods. The other rows
@@ -287,7 +297,7 @@ if deep:
     histories = {}
     for name, result in deep.items():
         nmi = [clustering.scores(stage, cluster_labels)["nmi"] for stage in result.stage_labels]
-        histories[name] = result.history.assign(nmi=nmi)
+        histories[name] = result.history.assign(nmi=np.array(nmi, float))  # nan for a single genre
     title = f"{data.name}: {n_clusters} clusters of {len(chosen)} segments over updates"
     setup.show(plots.latent.cluster_history(histories, title), "clusters_over_updates")
 
@@ -359,7 +369,7 @@ if stops is not None:
 print(setup.write_metrics(metrics))
 single = explained["share"][columns.columns].dropna().sort_values(ascending=False)
 by_column = ", ".join(f"{name} {share:.0%}" for name, share in single.items())
-by_method = ", ".join(f"{name} {nmi:.2f}" for name, nmi in listing["nmi"].items())
+by_method = ", ".join(f"{name} {nmi:.2f}" for name, nmi in listing["nmi"].dropna().items()) or "undefined"
 interpolated = "undefined" if difference is None else f"{difference:.1f} dB"
 print(
     f"{data.name}, {about}, seed {seed}.\n"

@@ -100,6 +100,16 @@ class Comparison:
         return dataclasses.replace(self, training=evaluation.share_of_artists(self.training, share, seed))
 
 
+def check_genres(tracks):
+    """Raises ValueError unless tracks, a table with column `genre`, are of two genres or more, as a classifier needs."""
+    genres = tracks["genre"].unique()
+    if len(genres) < 2:
+        raise ValueError(
+            "A classifier needs tracks of two genres or more; a folder data set has one subfolder per genre. "
+            f"Received: {len(tracks)} tracks of {', '.join(genres)}"
+        )
+
+
 def prepare(data, decoded, *, domain="time", encoder="study", latent=32, epochs=None, **options):
     """Returns the `Comparison` of a data set.
 
@@ -110,11 +120,9 @@ def prepare(data, decoded, *, domain="time", encoder="study", latent=32, epochs=
         **options: `segments_per_track`, `min_segments`, `head` and `progress`, see `Comparison`.
 
     Raises:
-        ValueError: no such autoencoder, fewer than two genres, too low a rate, or no track long enough.
+        ValueError: no such autoencoder, too low a rate, or no track long enough.
     """
     architectures.find(domain, encoder)
-    if len(data.genres) < 2:
-        raise ValueError(f"A classifier needs two genres or more. Received: {data.root} with {', '.join(data.genres)}")
     if decoded.sample_rate < SHORTEST_RATE:
         raise ValueError(
             f"The classifier's poolings need {SHORTEST_RATE} Hz or more. Received: sample_rate={decoded.sample_rate}"

@@ -1,14 +1,16 @@
 """A trained classifier as two files, `classifier.keras` and `classifier.json`, and its predictions over time."""
 
 import dataclasses
+import errno
 import json
+import os
 from pathlib import Path
 
 import keras
 import numpy as np
 
 from fmalib import paths
-from fmalib.data import audio
+from fmalib.data import audio, formats
 from fmalib.models import layers  # noqa: F401  (Keras knows the layers once they are imported)
 
 FORMAT = 1
@@ -76,6 +78,27 @@ def load(folder):
     return Classifier(model=model, **fields | {"genres": tuple(facts["genres"])})
 
 
+def recordings(name):
+    """Returns (paths, failed) of a name: the file itself, or all audio files below a folder, sorted, hidden ones left out.
+
+    `failed` is a dict from paths below a folder that cannot be looked at to their `fmalib.data.audio.AudioError`.
+
+    Raises:
+        fmalib.data.audio.AudioError: a folder without audio files.
+    """
+    path, failed = Path(name).expanduser(), {}
+    if not path.is_dir():
+        return [path], failed
+
+    def keep(relative, reason):
+        failed[path / relative] = audio.AudioError(reason)
+
+    found = [path / relative for relative in formats.audio_files(path, keep)]
+    if not found and not failed:
+        raise audio.AudioError("no audio file in this folder")
+    return found, failed
+
+
 def read_recording(path, sample_rate, length):
     """Returns a recording as input for a classifier: float32 `(samples,)`.
 
@@ -85,20 +108,25 @@ def read_recording(path, sample_rate, length):
 
     Raises:
         FileNotFoundError: there is no such file.
-        fmalib.data.audio.AudioError: it cannot be decoded, or is shorter than a segment.
+        fmalib.data.audio.AudioError: it is no regular file, cannot be decoded, or is shorter than a segment.
     """
-    path = Path(path).expanduser()
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no such file. Received: {path}")
     try:
-        with paths.quiet_stderr():
-            signal = audio.to_float(audio.decode(path, sample_rate))
+        return audio.to_float(_decode(Path(path).expanduser(), sample_rate, length))
     except audio.AudioError as error:
         raise audio.AudioError(f"{path}: {error}") from error
+
+
+def _decode(path, sample_rate, length, notice=None):
+    """Returns a checked recording, int16 `(samples,)`; errors are without the file's name, remarks go to `notice`."""
+    if not path.exists():
+        raise FileNotFoundError(errno.ENOENT, "no such file", str(path))
+    if not path.is_file():  # a pipe could be waited for without end
+        raise audio.AudioError("not a regular file")
+    with paths.quiet_stderr():
+        signal = audio.decode(path, sample_rate, notice=notice)
     if len(signal) < length:
         raise audio.AudioError(
-            f"{path}: a recording must hold one segment of {length / sample_rate:.1f} s. "
-            f"Received: {len(signal) / sample_rate:.1f} s"
+            f"a recording must hold one segment of {length / sample_rate:.1f} s. Received: {len(signal) / sample_rate:.1f} s"
         )
     return signal
 
@@ -106,13 +134,49 @@ def read_recording(path, sample_rate, length):
 def over_time(classifier, signal):
     """Returns (times, probabilities) of segments that overlap by half, the last one at the very end.
 
-    Times are the middles in seconds, `(segments,)`; probabilities are of shape `(segments, genres)`. `signal` is a float array
-    of shape `(samples,)` at the classifier's sample rate, at least one segment long.
+    Times are the middles in seconds, `(segments,)`; probabilities are of shape `(segments, genres)`. `signal` is of shape
+    `(samples,)` at the classifier's sample rate, at least one segment long: floats, or int16, which take less memory.
+
+    Raises:
+        ValueError: the classifier returned probabilities that are not finite.
     """
     last = len(signal) - classifier.length
     starts = np.unique(np.append(np.arange(0, last + 1, classifier.length // 2), last))
-    probabilities = [
-        classifier.model.predict_on_batch(np.stack([signal[start : start + classifier.length] for start in part]))
-        for part in np.split(starts, range(SEGMENTS_AT_ONCE, len(starts), SEGMENTS_AT_ONCE))
-    ]
-    return (starts + classifier.length / 2) / classifier.sample_rate, np.concatenate(probabilities)
+    probabilities = []
+    for part in np.split(starts, range(SEGMENTS_AT_ONCE, len(starts), SEGMENTS_AT_ONCE)):
+        batch = np.stack([signal[start : start + classifier.length] for start in part])
+        batch = audio.to_float(batch) if batch.dtype == np.int16 else batch
+        probabilities.append(classifier.model.predict_on_batch(batch))
+    probabilities = np.concatenate(probabilities)
+    if not np.isfinite(probabilities).all():
+        raise ValueError("the classifier returned values that are not finite: train it again. Received: nan")
+    return (starts + classifier.length / 2) / classifier.sample_rate, probabilities
+
+
+def classify(classifier, path, *, each_segment=False):
+    """Returns what a classifier says of an audio file, a dict of plain values, as for JSON.
+
+    Keys: `file` (bytes that are no UTF-8 and lone surrogates as backslash escapes), `segments` (their number), `genre` (the
+    likeliest), `probabilities` (by genre, mean of the segments, likeliest first), `notes` (remarks of the decoder), and with
+    `each_segment` `over_time`: a dict of `seconds` (the middle), `genre` and `probability` of each segment.
+
+    Raises:
+        OSError, fmalib.data.audio.AudioError, ValueError: as above, but without the file's name.
+    """
+    notes = []
+    signal = _decode(Path(path).expanduser(), classifier.sample_rate, classifier.length, notes.append)
+    times, probabilities = over_time(classifier, signal)
+    mean, genres = probabilities.mean(axis=0), classifier.genres
+    shares = {genres[column]: float(mean[column]) for column in mean.argsort()[::-1]}
+    found = {"file": printable(path), "segments": len(times), "genre": next(iter(shares)), "probabilities": shares}
+    if each_segment:
+        found["over_time"] = [
+            {"seconds": float(time), "genre": genres[row.argmax()], "probability": float(row.max())}
+            for time, row in zip(times, probabilities)
+        ]
+    return found | {"notes": notes}
+
+
+def printable(name):
+    """Returns a file's name as text that can be encoded: bytes that are no UTF-8 become backslash escapes."""
+    return os.fspath(name).encode("utf-8", "backslashreplace").decode("utf-8")

@@ -1,4 +1,4 @@
-"""Results of genre systems, and their summary over seeds."""
+"""Results of genre systems, pooled over folds, and their summary over seeds."""
 
 import dataclasses
 
@@ -7,6 +7,9 @@ import numpy as np
 import pandas as pd
 
 from fmalib.genres import evaluation
+
+PROBABILITIES = ("probabilities", "validation_probabilities")
+ROWS = ("rows", "validation_rows")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -60,6 +63,36 @@ class Result:
             "temperature": temperature,
             "calibration_error_scaled": evaluation.calibration_error(scaled, labels),
         }
+
+
+def pooled(results):
+    """Returns the results of a system's folds as one `Result`, in which every track is tested once; a single one as it is.
+
+    Test and validation segments of all folds follow one another, so that votes, intervals over artists and calibration are of
+    all tracks. One temperature is fitted on the pooled validation, in which a track may occur in several folds. `seconds` are
+    summed, `seconds_fma_small` is a mean, and `runs` are of all folds. The other fields are of the first fold.
+
+    Raises:
+        ValueError: no result, or a track in the test of two folds.
+    """
+    if not results:
+        raise ValueError("One result or more is needed. Received: []")
+    first = results[0]
+    if len(results) == 1:
+        return first
+    tested = pd.concat([pd.Series(result.rows["track_id"].unique()) for result in results])
+    if tested.duplicated().any():
+        raise ValueError(f"Each track must be tested once. Received: twice {tested[tested.duplicated()].tolist()[:5]}")
+    seconds_fma_small = [result.seconds_fma_small for result in results]
+    return dataclasses.replace(
+        first,
+        **{name: np.concatenate([getattr(result, name) for result in results]) for name in PROBABILITIES},
+        **{name: pd.concat([getattr(result, name) for result in results], ignore_index=True) for name in ROWS},
+        seconds=sum(result.seconds for result in results),
+        seconds_fma_small=None if None in seconds_fma_small else float(np.mean(seconds_fma_small)),
+        runs=tuple(run for result in results for run in result.runs),
+        description=f"{len(results)} folds, the first: {first.description}",
+    )
 
 
 def over_seeds(results):

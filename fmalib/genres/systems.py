@@ -1,6 +1,7 @@
 """Genre systems by name, on equal terms: the same tracks, and the same segments except for whole-clip MFCC statistics.
 
 Everything that a system selects, it selects on validation. `fmalib.genres.comparison.prepare` fixes what all systems share.
+Cross-validation takes a list of comparisons, one a fold, and pools the test tracks of all folds.
 """
 
 import dataclasses
@@ -14,8 +15,8 @@ import pandas as pd
 from fmalib.data.segments import VALIDATION_SEGMENTS
 from fmalib.data.tracks import SPLITS
 from fmalib.genres import descriptors, pooling, probes
-from fmalib.genres.comparison import BATCH_SIZE, encoder_for, train_autoencoder
-from fmalib.genres.results import Result
+from fmalib.genres.comparison import BATCH_SIZE, check_genres, encoder_for, train_autoencoder
+from fmalib.genres.results import Result, pooled
 from fmalib.models import audeep, classifiers
 from fmalib.training import runs
 
@@ -53,25 +54,44 @@ def run(name, comparison, seed=0):
     """Returns the `fmalib.genres.results.Result` of a system by its name in `SYSTEMS`, or of `shuffled_` and a name.
 
     Trainings and features of the same data, settings and seed are found again.
+
+    Args:
+        name: of the system.
+        comparison: a `Comparison`, or a list with one a fold, of which the results are `pooled`.
+        seed: of initial weights, crops and permuted labels.
+
+    Raises:
+        ValueError: no such system, or training tracks of a single genre.
     """
     check([name])
-    result = _ALL[name].build(comparison, seed)
-    return dataclasses.replace(result, name=name, description=result.description or describe(name))
+    for part in _folds(comparison):
+        check_genres(part.training)  # before an autoencoder is trained in vain
+    results = [_ALL[name].build(part, seed) for part in _folds(comparison)]
+    named = [dataclasses.replace(result, name=name, description=result.description or describe(name)) for result in results]
+    return pooled(named)
 
 
 def repeat(name, comparison, seeds):
-    """Returns the results of a system for several seeds, a list."""
+    """Returns the results of a system for several seeds, a list; `comparison` as for `run`."""
     return [run(name, comparison, seed) for seed in seeds]
 
 
 def learning_curve(name, comparison, shares, seed=0):
-    """Returns a table of accuracy by track over shares of training artists: `share`, `n_tracks`, `accuracy`, `low`, `high`."""
+    """Returns a table of accuracy by track over shares of training artists; args as for `run`.
+
+    Columns are `share`, `n_tracks` (of training, the mean over folds), `accuracy`, and the interval `low`, `high`.
+    """
     rows = []
     for share in shares:
-        part = comparison.with_artists(share, seed)
-        result = run(name, part, seed).summary()
-        rows.append((share, len(part.training), result["accuracy_vote"], *result["accuracy_vote_ci95"]))
+        parts = [part.with_artists(share, seed) for part in _folds(comparison)]
+        result = run(name, parts, seed).summary()
+        n_tracks = round(np.mean([len(part.training) for part in parts]))
+        rows.append((share, n_tracks, result["accuracy_vote"], *result["accuracy_vote_ci95"]))
     return pd.DataFrame(rows, columns=["share", "n_tracks", "accuracy", "low", "high"])
+
+
+def _folds(comparison):
+    return comparison if isinstance(comparison, list) else [comparison]
 
 
 def compiled(model, pipeline, first_epoch=0):

@@ -86,7 +86,8 @@ def deep_clusters(network, inputs, n_clusters, schedule, *, reconstruction_weigh
         seed: of k-means and of the order of points.
 
     Raises:
-        ValueError: fewer points than clusters, fewer than two clusters, or a network without the outputs that it needs.
+        ValueError: fewer points than clusters, fewer than two clusters, points or embeddings that are not finite, or a network
+            without the outputs that it needs.
     """
     clustering.check_points(inputs, n_clusters)
     idec = reconstruction_weight is not None

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from functools import cache, partial
 
 import numpy as np
+import pandas as pd
 from scipy.spatial.distance import cdist, pdist
 from sklearn.base import clone
 from sklearn.decomposition import PCA, KernelPCA, SparsePCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis as Lda
 from sklearn.manifold import TSNE, trustworthiness
 from sklearn.metrics import silhouette_score
-from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
@@ -21,6 +21,7 @@ from fmalib import bootstrap
 
 COMPONENTS = 50  # principal components, at most, from which most methods start
 FEWEST = 6  # points of a map
+LARGEST = 1e100  # size of a value: the square of a larger one may overflow
 QUADRATIC_POINTS = 2000  # that kernel PCA is fitted on: its kernel has a row and a column for each
 SPARSITY = (0.3, 0.1, 0.03, 0.0)  # penalty of sparse PCA by the root of the number of points: the first that leaves both axes
 MEASURED_POINTS = 2000  # for trustworthiness and silhouette, which compare all pairs
@@ -56,8 +57,14 @@ def _fit_sparse(estimator, points, labels, seed):
 
 
 def _fit_lda(estimator, points, labels, seed):
-    """Fits LDA; of two genres there is one discriminant."""
-    return estimator.set_params(n_components=min(2, len(np.unique(labels)) - 1)).fit(points, labels)
+    """Fits LDA; of two genres there is one discriminant. Raises ValueError where points do not spread within genres."""
+    within = points - pd.DataFrame(points).groupby(labels).transform("mean").to_numpy()
+    if np.abs(within).max() < 1e-9 * np.abs(points).max():
+        raise ValueError("the training points of each genre are all the same, and LDA needs spread within genres")
+    try:
+        return estimator.set_params(n_components=min(2, len(np.unique(labels)) - 1)).fit(points, labels)
+    except np.linalg.LinAlgError as error:
+        raise ValueError("training points are too few or too alike within genres: their covariance is singular") from error
 
 
 @cache
@@ -133,13 +140,19 @@ def subsample(n_points, most, seed):
 
 
 def prepare(values):
-    """Returns the input of most maps: standardised features `(points, features)` as principal components, at most 50."""
+    """Returns the input of most maps: standardised features `(points, features)` as principal components, at most 50.
+
+    Raises:
+        ValueError: values that are not finite, or beyond 1e100.
+    """
+    values = _check_finite(values)
     return _prepare(values, values)[0]
 
 
 def plane(values):
     """Returns values `(points, features)` on their two principal axes, `(points, 2)`; they are not standardised."""
-    return PCA(2, svd_solver="full").fit_transform(values)
+    with np.errstate(invalid="ignore"):  # equal points have no variance to share out
+        return PCA(2, svd_solver="full").fit_transform(values)
 
 
 def embed(method, values, estimator=None, *, training=None, training_labels=None, seed=0, most=QUADRATIC_POINTS):
@@ -159,16 +172,25 @@ def embed(method, values, estimator=None, *, training=None, training_labels=None
         most: points on which a quadratic method is fitted; t-SNE and UMAP take all.
 
     Raises:
-        ValueError: an unknown method, too few points, values that are not finite or all the same, or too few training points
-            for a supervised method.
+        ValueError: an unknown method; or no such map of these values, with the method's name and the reason: too few points,
+            values that are not finite or all the same, too few training points or genres, or no spread within genres (LDA).
     """
     if method not in METHODS and estimator is None:
         raise ValueError(f"method must be one of {', '.join(METHODS)}. Received: method={method!r}")
-    kind, values = METHODS.get(method) or Method(method, "dimension", lambda: estimator), _check(values)
-    if kind.supervised:
-        training = _check_training(method, training, training_labels)
-    else:
-        training, training_labels = values, None
+    kind = METHODS.get(method) or Method(method, "dimension", lambda: estimator)
+    try:
+        values = _check(values)
+        training = _check_training(training, training_labels, values) if kind.supervised else values
+        return _embed(kind, values, estimator, training, training_labels if kind.supervised else None, seed, most)
+    except (ValueError, ArithmeticError, RuntimeError) as error:  # ARPACK's errors are of the last kind
+        reason = " ".join(str(error).split())
+        if "Received: " not in reason:
+            reason = f"{reason.rstrip('.')}. Received: {len(values)} points of {values.shape[1]} features"
+        raise ValueError(f"No map by {method}: {reason}") from error
+
+
+def _embed(kind, values, estimator, training, labels, seed, most):
+    """Returns the `Map` of checked values; raises whatever the estimator raises."""
     own = kind.estimator()  # in any case, so that UMAP is compiled before the clock starts
     estimator = clone(own if estimator is None else estimator)
     if "random_state" in estimator.get_params():
@@ -178,41 +200,68 @@ def embed(method, values, estimator=None, *, training=None, training_labels=None
         # Of one thread, of small graphs and of few neighbours.
         warnings.filterwarnings("ignore", category=UserWarning, module="umap|sklearn")
         values, training = _prepare(values, training, kind.components)
+        if np.ptp(training, axis=0).max() < 1e-9:  # t-SNE would crash the process
+            raise ValueError("All points are the same, but for rounding")
         rows = subsample(len(training), most if kind.quadratic else len(training), seed)
-        fitted = kind.fit(estimator, training[rows], training_labels, seed)
+        fitted = kind.fit(estimator, training[rows], labels, seed)
         # t-SNE cannot place points that it was not fitted on.
         points = fitted.transform(values) if hasattr(fitted, "transform") else fitted.embedding_
         if points.shape[1] == 1:
             points = np.concatenate([points, values[:, :1]], axis=1)
-    return Map(kind, np.asarray(points, np.float32), time.perf_counter() - started, len(rows))
+    points = np.asarray(points, np.float32)
+    if not np.isfinite(points).all():
+        raise ValueError("it places points at infinity")
+    return Map(kind, points, time.perf_counter() - started, len(rows))
 
 
 def _prepare(values, fitted, components=True):
-    """Returns values and the points that a method is fitted on, both standardised by the latter, as principal components."""
-    steps = [PCA(min(COMPONENTS, len(fitted) - 1, fitted.shape[1]), svd_solver="full")] if components else []
-    steps = make_pipeline(StandardScaler(), *steps).fit(fitted)
-    return steps.transform(values), steps.transform(fitted)
+    """Returns values and the points that a method is fitted on, both standardised by the latter, as principal components.
+
+    Components of no variance are left out, since LDA would divide by it; two are kept in any case.
+    """
+    scaler = StandardScaler().fit(fitted)
+    values, fitted = scaler.transform(values), scaler.transform(fitted)
+    if not components:
+        return values, fitted
+    with np.errstate(invalid="ignore"):  # equal points have no variance to share out
+        pca = PCA(max(1, min(COMPONENTS, len(fitted) - 1, fitted.shape[1])), svd_solver="full").fit(fitted)
+    kept = max(2, int((pca.explained_variance_ > 1e-12 * pca.explained_variance_[0]).sum()))
+    return pca.transform(values)[:, :kept], pca.transform(fitted)[:, :kept]
 
 
-def _check_training(method, training, labels):
+def _check_training(training, labels, values):
     given = training is not None and labels is not None
     n_points, n_genres = (len(training), len(np.unique(labels))) if given else (0, 0)
     if n_genres < 2 or n_points <= n_genres:
         raise ValueError(
-            f"{method} is supervised: it needs training points of two genres or more, and more points than genres. "
+            "it is supervised and needs training points of two genres or more, and more points than genres. "
             f"Received: {n_points} points of {n_genres} genres"
         )
-    return _check(training)
+    training = _check(training)
+    if len(labels) != n_points or training.shape[1] != values.shape[1]:
+        raise ValueError(
+            "Training points need a label each, and as many features as the values. "
+            f"Received: {len(labels)} labels, shapes {training.shape} and {values.shape}"
+        )
+    return training
 
 
 def _check(values):
-    values = np.asarray(values, np.float64)
+    values = _check_finite(values)
     if values.ndim != 2 or len(values) < FEWEST or values.shape[1] < 2:
         raise ValueError(f"A map needs {FEWEST} points or more, of two features or more. Received: shape {values.shape}")
-    if not np.isfinite(values).all():
-        raise ValueError(f"Values must be finite. Received: {(~np.isfinite(values)).any(axis=1).sum()} points that are not")
     if not np.ptp(values, axis=0).any():
         raise ValueError(f"All points are the same, so there is nothing to map: is it silence? Received: {len(values)} points")
+    return values
+
+
+def _check_finite(values):
+    values = np.asarray(values, np.float64)
+    wrong = ~(np.abs(values) < LARGEST)
+    if wrong.any():
+        raise ValueError(
+            f"Values must be finite, and at most {LARGEST:.0e}. Received: {wrong.any(axis=-1).sum()} points that are not"
+        )
     return values
 
 
@@ -227,9 +276,9 @@ def scores(points, values, labels, artists, *, seed=0):
 
     Returns:
         `knn_accuracy`: of the majority genre of the five nearest neighbours by other artists (Flexer 2007: the same artist's
-        would measure artists), over the `n_points` points whose genre has another artist here. `knn_accuracy_ci95`: by
-        bootstrap over artists. `trustworthiness` (Venna and Kaski 2001): of five neighbours, 1 if all of the map's
-        neighbours are neighbours in `values`. `silhouette` of genres (Rousseeuw 1987): from -1 to 1.
+        would measure artists), over the `n_points` points whose genre has another artist here; None for a single genre.
+        `knn_accuracy_ci95`: by bootstrap over artists. `trustworthiness` (Venna and Kaski 2001): of five neighbours, 1 if all
+        of the map's neighbours are neighbours in `values`. `silhouette` of genres (Rousseeuw 1987): from -1 to 1.
     """
     labels, artists = np.asarray(labels), np.asarray(artists)
     known = answerable(labels, artists)
@@ -237,18 +286,20 @@ def scores(points, values, labels, artists, *, seed=0):
     rows = subsample(len(points), MEASURED_POINTS, seed)
     few_points, few_labels = np.asarray(points)[rows], labels[rows]
     separable = 2 <= len(np.unique(few_labels)) < len(rows)
-    neighbours = min(NEIGHBOURS, (len(rows) - 1) // 2)
+    compared, neighbours = (np.asarray(values)[rows], few_points), min(NEIGHBOURS, max(0, len(rows) - 1) // 2)
     return {
         "knn_accuracy": float(correct.mean()) if known.any() else None,
         "knn_accuracy_ci95": list(bootstrap.over_artists(correct, artists[known])) if known.any() else None,
         "n_points": int(known.sum()),
-        "trustworthiness": float(trustworthiness(np.asarray(values)[rows], few_points, n_neighbors=neighbours)),
+        "trustworthiness": float(trustworthiness(*compared, n_neighbors=neighbours)) if neighbours else None,
         "silhouette": float(silhouette_score(few_points, few_labels)) if separable else None,
     }
 
 
 def answerable(labels, artists):
-    """Returns for which points a neighbour by another artist can have the same genre, bools `(points,)`."""
+    """Returns for which points a neighbour by another artist can have the same genre, bools `(points,)`; none of one genre."""
+    if len(np.unique(labels)) < 2:  # every neighbour would have it
+        return np.zeros(len(labels), bool)
     pairs = np.unique(np.stack([labels, np.unique(np.asarray(artists), return_inverse=True)[1]]), axis=1)
     n_artists = np.bincount(pairs[0], minlength=np.max(labels) + 1)
     return n_artists[np.asarray(labels)] > 1

@@ -80,7 +80,7 @@ def prepare(data, decoded, *, domain="frequency", encoder="study", latent=64, pe
         options: `epochs`, `min_segments` and `progress` of `fmalib.genres.comparison.prepare`.
 
     Raises:
-        ValueError: no such autoencoder, fewer than two genres, or no track long enough for a segment.
+        ValueError: no such autoencoder, or no track long enough for a segment.
     """
     architectures.find(domain, encoder)
     networks = {name: ("study", size) for name, size in OTHER_LATENTS.items()} | {domain: (encoder, latent)}
@@ -239,8 +239,28 @@ def represent(name, shared, seed=0):
     Look at the test tracks alone of a supervised one. The classifier describes the middle of a segment if its own are shorter.
 
     Raises:
-        ValueError: no such name.
+        ValueError: no such name, a supervised one of a single genre, or values that are not finite.
     """
     if name not in REPRESENTATIONS:
         raise ValueError(f"name must be one of {', '.join(REPRESENTATIONS)}. Received: name={name!r}")
-    return REPRESENTATIONS[name].build(shared, seed)
+    genres = shared.comparison.data.genres
+    if REPRESENTATIONS[name].supervised and len(genres) < 2:
+        raise ValueError(f"{name} is supervised and needs two genres or more. Received: {', '.join(genres)}")
+    features = REPRESENTATIONS[name].build(shared, seed)
+    if wrong := int((~np.isfinite(features.values)).any(axis=-1).sum()):
+        raise ValueError(
+            f"{name} is not finite: leave it out, or train with another seed. Received: {wrong} segments that are not"
+        )
+    return features
+
+
+def possible(names, genres):
+    """Returns the names of representations that data of these genres allow: none that are supervised with a single genre.
+
+    Raises:
+        ValueError: no name is left.
+    """
+    kept = [name for name in names if len(genres) > 1 or not REPRESENTATIONS[name].supervised]
+    if not kept:
+        raise ValueError(f"One genre needs a representation that is not supervised. Received: {', '.join(names)}")
+    return kept

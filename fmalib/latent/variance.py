@@ -71,15 +71,18 @@ def nested(values, segments, genres):
 
     Returns:
         Table indexed by `genre`, `artist`, `track`, `segment`. `share` of the sum of squares; the four sum to 1. `chance`:
-        the share of meaningless levels, which is their share of the degrees of freedom.
+        the share of meaningless levels, which is their share of the degrees of freedom. Undefined shares are nan: the genre's
+        where there is one genre, and all where no two segments of known artists differ.
     """
     values = np.asarray(values, np.float64)
     named = ~segments["artist"].str.startswith(UNKNOWN_ARTIST).to_numpy()
     values, segments = values[named], segments[named]
+    if len(values) < 2:
+        return pd.DataFrame({"share": np.nan, "chance": np.nan}, index=LEVELS)
     artists = segments["artist"] + "\n" + segments["label"].map(lambda label: genres[label])
     keys = segments["label"], pd.factorize(artists)[0], segments["track_id"], np.arange(len(segments))
     centred = values - values.mean(axis=0)
-    total = (centred**2).sum() or 1.0
+    total = (centred**2).sum() or np.nan
     squares, counts = [0.0], [1]
     for key in keys:
         groups, place = np.unique(key, return_inverse=True)
@@ -88,8 +91,10 @@ def nested(values, segments, genres):
         np.add.at(sums, place, centred)
         squares.append(float((sums**2 / size[:, None]).sum() / total))
         counts.append(len(groups))
-    freedom = max(1, len(values) - 1)
-    return pd.DataFrame({"share": np.diff(squares), "chance": np.diff(counts) / freedom}, index=LEVELS)
+    table = pd.DataFrame({"share": np.diff(squares), "chance": np.diff(counts) / (len(values) - 1)}, index=LEVELS)
+    if segments["label"].nunique() < 2:
+        table.loc["genre"] = np.nan
+    return table
 
 
 def _predictors(table):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from fmalib.data import audio_cache, datasets
-from fmalib.genres import comparison
+from fmalib.genres import comparison, systems
 
 
 @pytest.fixture
@@ -32,13 +32,20 @@ def test_wrong_choices_are_named(prepared, genre_folder, tmp_path):
         prepared(domain="space")
     with pytest.raises(ValueError, match="Received: model='pca'"):
         prepared(encoder="pca")
-    data = datasets.load(str(genre_folder), genres=["Low"])
-    decoded = audio_cache.build(data, 8000, cache_dir=tmp_path / "cache", progress=False)
-    with pytest.raises(ValueError, match=r"two genres or more. Received: .*music with Low"):
-        comparison.prepare(data, decoded)
     data = datasets.load(str(genre_folder))
     with pytest.raises(ValueError, match=r"4500 Hz or more. Received: sample_rate=4000"):
         comparison.prepare(data, audio_cache.build(data, 4000, cache_dir=tmp_path / "cache", progress=False))
+
+
+def test_a_single_genre_has_autoencoders_and_no_classifier(genre_folder, tmp_path):
+    data = datasets.load(str(genre_folder), genres=["Low"])
+    with pytest.raises(ValueError, match=r"two genres or more; .* Received: 10 tracks of Low"):
+        comparison.check_genres(data.tracks)
+    decoded = audio_cache.build(data, 8000, cache_dir=tmp_path / "cache", progress=False)
+    own = comparison.prepare(data, decoded, progress=False)
+    assert len(own.training) == 6
+    with pytest.raises(ValueError, match="Received: 6 tracks of Low"):
+        systems.run("latent_linear", own)  # before the autoencoder's 20 epochs
 
 
 def test_labels_change_and_the_tracks_of_autoencoders_do_not(prepared):

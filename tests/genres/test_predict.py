@@ -1,6 +1,7 @@
-"""A classifier in a file, and the command line: what a reader does with a recording of their own."""
+"""A classifier in a file, and what it says of recordings."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -10,7 +11,6 @@ import pytest
 import soundfile
 from helpers import encoder_for, tone
 
-from fmalib import __main__ as command
 from fmalib.data import audio
 from fmalib.genres import predict
 from fmalib.models import original
@@ -93,33 +93,65 @@ def test_long_recordings_come_in_batches(loudness):
     np.testing.assert_allclose(probabilities, probabilities[:1].repeat(139, axis=0), atol=0.2)
 
 
-def test_the_command_line_names_the_genre(folder, recording):
-    arguments = [sys.executable, "-m", "fmalib", "classify", str(recording), "--model", str(folder), "--over-time"]
-    done = subprocess.run(arguments, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    lines = done.stdout.splitlines()
-    assert "song.wav: 11 segments of 1.0 s" in lines[0] and lines[1].split()[0] in ("Loud", "Soft")
-    shares = {line.split()[0]: float(line.split()[1].rstrip("%")) for line in lines[1:3]}
-    assert sum(shares.values()) == pytest.approx(100, abs=0.2)
-    assert [line.split()[1] for line in lines[3:14]][:4] == ["Soft"] * 4 and lines[13].split()[1] == "Loud"
-    assert lines[-1] == "cnn, trained on tones. A note." and not done.stderr
+def test_sixteen_bits_are_the_same_recording(loudness, recording):
+    signal = predict.read_recording(recording, 8000, 8000)
+    whole = audio.decode(recording, 8000)
+    assert whole.dtype == np.int16
+    for ours, theirs in zip(predict.over_time(loudness, whole), predict.over_time(loudness, signal)):
+        np.testing.assert_array_equal(ours, theirs)
 
 
-def test_files_that_cannot_be_read_are_named_and_the_others_go_on(folder, recording, tmp_path, capsys):
-    (tmp_path / "broken.mp3").write_bytes(b"no audio" * 100)
-    soundfile.write(tmp_path / "short.wav", tone(440, 0.5), 8000)
-    files = [str(tmp_path / name) for name in ("broken.mp3", "short.wav", "missing.wav")] + [str(recording)]
-    assert command.main(["classify", *files, "--model", str(folder)]) == 1
-    shown = capsys.readouterr()
-    assert "broken.mp3: not readable as audio" in shown.err and "Received: 0.5 s" in shown.err
-    assert "no such file. Received" in shown.err and "song.wav: 11 segments" in shown.out
+def test_a_recording_in_plain_values(loudness, recording, monkeypatch):
+    decode = audio.decode
+
+    def remarking(path, sample_rate, *, notice):
+        notice("scaled: peak at +3.0 dBFS")
+        return decode(path, sample_rate)
+
+    monkeypatch.setattr(audio, "decode", remarking)
+    found = predict.classify(loudness, recording)
+    times, probabilities = predict.over_time(loudness, decode(recording, 8000))
+    assert list(found) == ["file", "segments", "genre", "probabilities", "notes"]
+    assert found["file"] == str(recording) and found["segments"] == 11 and found["notes"] == ["scaled: peak at +3.0 dBFS"]
+    assert found["probabilities"] == pytest.approx(dict(zip(loudness.genres, probabilities.mean(axis=0))))
+    assert found["genre"] == next(iter(found["probabilities"])) == loudness.genres[probabilities.mean(axis=0).argmax()]
+    rows = predict.classify(loudness, recording, each_segment=True)["over_time"]
+    assert [row["seconds"] for row in rows] == list(times)
+    assert [row["probability"] for row in rows] == [float(row.max()) for row in probabilities]
+    assert [row["genre"] for row in rows][:4] == ["Soft"] * 4 and rows[-1]["genre"] == "Loud"
+    assert json.loads(json.dumps(rows)) == rows
 
 
-def test_a_missing_classifier_says_how_to_make_one(recording, tmp_path, capsys):
-    assert command.main(["classify", str(recording), "--model", str(tmp_path / "nowhere")]) == 2
-    assert "execute notebooks/03_classifier.ipynb" in capsys.readouterr().err
-    with pytest.raises(SystemExit):
-        command.main([])
+def test_values_that_are_not_finite_are_no_genre(recording):
+    inputs = keras.Input((8000,))
+    layer = keras.layers.Dense(2)
+    model = keras.Model(inputs, layer(inputs))
+    layer.set_weights([np.full((8000, 2), np.nan), np.zeros(2)])
+    with pytest.raises(ValueError, match=r"values that are not finite: train it again"):
+        predict.classify(classifier_of(model), recording)
+
+
+def test_a_name_is_a_file_or_all_audio_of_a_folder(recording, tmp_path):
+    assert predict.recordings(recording) == ([recording], {}) == predict.recordings(str(recording))
+    for name in ("music/b.wav", "music/a/z.flac", "music/.hidden.wav", "music/.away/c.wav", "music/list.txt"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix == ".txt":
+            path.write_text("no audio")
+        else:
+            soundfile.write(path, tone(440, 0.1), 8000)
+    (tmp_path / "music" / "a" / "loop").symlink_to(tmp_path / "music")
+    os.mkfifo(tmp_path / "music" / "pipe.wav")
+    assert predict.recordings(tmp_path / "music") == ([tmp_path / "music/a/z.flac", tmp_path / "music/b.wav"], {})
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(audio.AudioError, match=r"^no audio file in this folder$"):
+        predict.recordings(tmp_path / "empty")
+    with pytest.raises(audio.AudioError, match=r"pipe.wav: not a regular file$"):
+        predict.read_recording(tmp_path / "music" / "pipe.wav", 8000, 8000)
+
+
+def test_names_of_any_bytes_are_printable():
+    assert predict.printable(os.fsdecode(b"caf\xe9/\xc3\xa9.wav")) == "caf\\udce9/é.wav"
 
 
 def test_damaged_files_are_named(folder):

@@ -29,6 +29,37 @@ def test_a_summary_is_of_the_test_and_scaled_by_validation():
     assert {key: summary[key] for key in expected} == expected
 
 
+def shifted(result, by, **facts):
+    """Returns a result with other tracks and artists."""
+    rows = result.rows.assign(track_id=result.rows["track_id"] + by, artist=result.rows["artist"] + str(by))
+    return dataclasses.replace(result, rows=rows, **facts)
+
+
+def test_folds_are_pooled_to_one_result():
+    one = dataclasses.replace(result_of([0, 0, 1, 1, 0, 0]), runs=("a", "b"), seconds_fma_small=2.0)
+    other = shifted(result_of([1, 1, 1, 1, 1, 1]), 10, runs=("c",), seconds_fma_small=4.0, n_parameters=9)
+    both = results.pooled([one, other])
+    summary = both.summary()
+    assert summary["accuracy_vote"] == pytest.approx(4 / 6) and summary["accuracy_segment"] == pytest.approx(8 / 12)
+    assert both.votes.index.tolist() == [1, 2, 3, 11, 12, 13] and both.votes["predicted"].tolist() == [0, 1, 0, 1, 1, 1]
+    low, high = summary["accuracy_vote_ci95"]
+    assert low < 4 / 6 < high
+    assert (both.seconds, both.seconds_fma_small, both.n_parameters) == (pytest.approx(11.2), 3.0, 1234)
+    assert both.runs == ("a", "b", "c") and both.description == "2 folds, the first: six segments"
+    assert len(both.validation_rows) == len(both.validation_probabilities) == 12
+    assert both.rows.index.tolist() == list(range(12)) and evaluation.vote_curve(both.probabilities, both.rows).index[-1] == 2
+
+
+def test_a_single_fold_is_itself_and_no_track_is_tested_twice():
+    one = result_of([0] * 6)
+    assert results.pooled([one]) is one
+    with pytest.raises(ValueError, match=r"must be tested once. Received: twice \[1, 2, 3\]"):
+        results.pooled([one, one])
+    with pytest.raises(ValueError, match="One result or more is needed"):
+        results.pooled([])
+    assert results.pooled([one, shifted(one, 10)]).seconds_fma_small is None
+
+
 def test_over_seeds_and_table():
     runs = [result_of([0, 0, 1, 1, 0, 0]), result_of([0, 0, 1, 1, 1, 1], seed=1)]
     summary = results.over_seeds(runs)

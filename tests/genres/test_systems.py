@@ -10,7 +10,7 @@ from helpers import tone
 from keras import layers
 
 from fmalib.data import audio_cache, datasets
-from fmalib.genres import comparison, systems
+from fmalib.genres import comparison, evaluation, systems
 from fmalib.models import classifiers, original
 from fmalib.training import callbacks, runs
 
@@ -177,6 +177,35 @@ def test_the_learning_curve_uses_more_tracks_with_more_artists(tones):
     assert curve["share"].tolist() == [0.3, 1.0] and curve["n_tracks"].is_monotonic_increasing
     assert curve["n_tracks"].iloc[-1] == len(tones.training) > curve["n_tracks"].iloc[0]
     assert ((curve["low"] <= curve["accuracy"]) & (curve["accuracy"] <= curve["high"])).all()
+
+
+@pytest.fixture(scope="module")
+def two_folds(tones):
+    """The comparisons of two folds of the tones."""
+    settings = {"latent": 4, "epochs": EPOCHS, "min_segments": 16, "segments_per_track": 3, "progress": False}
+    return [comparison.prepare(part, tones.cache, **settings) for part in datasets.folds(tones.data, 2)]
+
+
+@pytest.mark.parametrize("name", ["mfcc_svm", "latent_linear"])
+def test_folds_test_every_track_once_and_select_nothing_on_it(two_folds, name):
+    result = systems.run(name, two_folds)
+    assert sorted(result.votes.index) == sorted(two_folds[0].data.tracks.index) and len(result.votes) == 48
+    alone = [systems.run(name, fold) for fold in two_folds]
+    right = sum((fold.votes["predicted"] == fold.votes["label"]).sum() for fold in alone)
+    assert result.name == name and result.summary()["accuracy_vote"] == right / 48
+    assert result.description == f"2 folds, the first: {alone[0].description}"
+    permuted = [dataclasses.replace(fold, test=evaluation.permute_labels(fold.test, 1)) for fold in two_folds]
+    other = systems.run(name, permuted)
+    assert (other.rows["label"] != result.rows["label"]).any()
+    np.testing.assert_array_equal(other.probabilities, result.probabilities)
+
+
+def test_seeds_and_learning_curves_over_folds(two_folds):
+    one, other = systems.repeat("mfcc_svm", two_folds, (0, 1))
+    assert (one.seed, other.seed) == (0, 1) and len(one.rows) == 48
+    curve = systems.learning_curve("mfcc_svm", two_folds, (0.5, 1.0))
+    assert curve["n_tracks"].tolist()[1] == round(sum(len(fold.training) for fold in two_folds) / 2)
+    assert curve["accuracy"].tolist()[1] == one.summary()["accuracy_vote"] == 1  # an easy task
 
 
 def test_names_are_checked(tones):

@@ -67,6 +67,16 @@ def test_wrong_networks():
         deep_clustering.deep_clusters(encoder, x, 4, schedule, reconstruction_weight=1.0)
     with pytest.raises(ValueError, match="Received: 30 for 20 points"):
         deep_clustering.deep_clusters(encoder, x, 30, schedule)
+    with pytest.raises(ValueError, match="Received: 1 points that are not"):
+        deep_clustering.deep_clusters(encoder, np.where(np.arange(20)[:, None] == 0, np.float32(np.nan), x), 4, schedule)
+
+
+def test_equal_points_stay_together():
+    network = digits.stacked_autoencoder(6, (8, 3))
+    schedule = deep_clustering.Schedule(update_interval=2, max_updates=2, batch_size=8)
+    same = np.ones((16, 6), np.float32)
+    found = deep_clustering.deep_clusters(network, same, 3, schedule, reconstruction_weight=1.0, progress=False)
+    assert len(np.unique(found.labels)) == 1 and np.isfinite(found.stages).all() and found.converged
 
 
 def tones(n=24, samples=8192):

@@ -98,7 +98,7 @@ def test_supervised_maps_are_fitted_on_training_alone():
     accuracies = [(maps.nearest_genres(points, permuted, own) == permuted).mean() for points in (seen, unseen)]
     assert accuracies[0] > accuracies[1] + 0.1
     for method in ("lda", "umap_supervised"):
-        with pytest.raises(ValueError, match=f"{method} is supervised.*Received: 0 points of 0 genres"):
+        with pytest.raises(ValueError, match=f"No map by {method}: it is supervised.*Received: 0 points of 0 genres"):
             maps.embed(method, values)
         with pytest.raises(ValueError, match="Received: 4 points of 4 genres"):
             maps.embed(method, values, training=values[:4], training_labels=np.arange(4))
@@ -169,6 +169,82 @@ def test_wrong_names_and_values():
         maps.embed("tsne", np.ones((20, 5)))
     with pytest.raises(ValueError, match="At least one"):
         maps.subsample(5, 0, 0)
+    with pytest.raises(ValueError, match=r"at most 1e\+100. Received: 1 points"):
+        maps.prepare(np.where(np.arange(len(values))[:, None] == 3, np.inf, values))
+
+
+EQUAL, SPREAD = np.ones((20, 5)), np.random.default_rng(0).normal(size=(20, 5))
+FOUR = np.arange(20) % 4
+
+
+@pytest.mark.parametrize("method", maps.METHODS)
+@pytest.mark.parametrize(
+    "values, reason",
+    [
+        (EQUAL, "All points are the same"),
+        (SPREAD * 1e-300, "All points are the same, but for rounding. Received: 20 points of 5 features"),
+        (SPREAD * 1e200, "Received: 20 points that are not"),
+        (np.where(SPREAD > 2, np.nan, SPREAD), "Values must be finite"),
+        (SPREAD[:1], r"Received: shape \(1, 5\)"),
+        (SPREAD[:2], r"Received: shape \(2, 5\)"),
+        (SPREAD[:3], r"Received: shape \(3, 5\)"),
+        (SPREAD[:, :1], r"Received: shape \(20, 1\)"),
+    ],
+)
+def test_values_without_a_map_are_one_error_by_name(method, values, reason):
+    with pytest.raises(ValueError, match=f"^No map by {method}: .*{reason}"):
+        maps.embed(method, values, training=values, training_labels=FOUR)
+
+
+@pytest.mark.parametrize("method", [name for name, method in maps.METHODS.items() if method.supervised])
+@pytest.mark.parametrize(
+    "training, labels, reason",
+    [
+        (SPREAD, np.zeros(20, int), "two genres or more.*Received: 20 points of 1 genres"),
+        (EQUAL, FOUR, "All points are the same"),
+        (SPREAD[:, :3], FOUR, "Received: 20 labels, shapes"),
+        (SPREAD, FOUR[:7], "Received: 7 labels"),
+    ],
+)
+def test_training_without_a_supervised_map_is_one_error_by_name(method, training, labels, reason):
+    with pytest.raises(ValueError, match=f"^No map by {method}: .*{reason}"):
+        maps.embed(method, SPREAD, training=training, training_labels=labels)
+
+
+def test_lda_needs_spread_within_genres():
+    places = np.eye(4, 5)[FOUR]
+    with pytest.raises(ValueError, match=r"No map by lda: .*LDA needs spread within genres. Received: 20 points of 5 features"):
+        maps.embed("lda", SPREAD, training=places, training_labels=FOUR)
+    with pytest.raises(ValueError, match=r"No map by lda: .*covariance is singular"):
+        maps.embed("lda", SPREAD, training=SPREAD[:6], training_labels=FOUR[:6])
+    # Points of four places that are in all genres have components of no variance, which gave 1e16.
+    mixed = np.eye(4, 5)[np.arange(20) // 5] * 4
+    assert np.abs(maps.embed("lda", SPREAD, training=mixed, training_labels=FOUR).points).max() < 1e3
+    alone = maps.embed("lda", SPREAD, training=SPREAD, training_labels=(np.arange(20) == 3).astype(int))
+    assert np.isfinite(alone.points).all()  # a genre of one point
+
+
+@pytest.mark.parametrize("method", [name for name, method in maps.METHODS.items() if not method.supervised])
+def test_duplicated_points_fall_together_or_stay_finite(method):
+    repeated = SPREAD[:4].repeat(5, axis=0)
+    points = maps.embed(method, repeated).points
+    assert np.isfinite(points).all()
+    if method not in ("tsne", "umap"):
+        np.testing.assert_allclose(points, points[::5].repeat(5, axis=0), atol=1e-5)
+
+
+def test_an_estimator_that_fails_is_named():
+    with pytest.raises(ValueError, match=r"^No map by isomap: .*n_neighbors.*-1.*Received: 20 points of 5 features$"):
+        maps.embed("isomap", SPREAD, Isomap(n_neighbors=-1))
+
+
+def test_one_genre_has_no_accuracy():
+    found = maps.scores(SPREAD[:, :2], SPREAD, np.zeros(20, int), np.arange(20))
+    assert found["knn_accuracy"] is None and found["knn_accuracy_ci95"] is None and found["n_points"] == 0
+    assert found["silhouette"] is None and 0 < found["trustworthiness"] < 1
+    assert maps.chance(SPREAD, np.zeros(20, int), np.arange(20)) is None
+    few = maps.scores(SPREAD[:2, :2], SPREAD[:2], np.array([0, 1]), np.arange(2))
+    assert few["trustworthiness"] is None and few["n_points"] == 0
 
 
 @pytest.mark.parametrize("method", maps.METHODS)

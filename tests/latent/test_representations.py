@@ -8,7 +8,7 @@ from helpers import encoder_for
 
 from fmalib import plots
 from fmalib.data import audio_cache
-from fmalib.genres import descriptors
+from fmalib.genres import descriptors, pooling
 from fmalib.latent import representations
 from fmalib.models import classifiers, original
 
@@ -127,6 +127,26 @@ def test_sounds_are_by_segment_while_there_is_room(shared):
     assert by_track[0] == by_track[1] == by_segment[0] and len(set(by_track)) == 3
     few = plots.interactive.sounds(shared, rows, megabytes=2 * size)
     assert few[4] is None and few[0] == by_segment[0]
+
+
+def test_one_genre_has_no_supervised_representation(shared, monkeypatch):
+    assert representations.possible(["latent", "classifier", "mfcc"], ("Rock",)) == ["latent", "mfcc"]
+    assert representations.possible(["latent", "classifier"], ("Pop", "Rock")) == ["latent", "classifier"]
+    with pytest.raises(ValueError, match=r"not supervised. Received: classifier"):
+        representations.possible(["classifier"], ("Rock",))
+    comparison = dataclasses.replace(shared.comparison, data=dataclasses.replace(shared.comparison.data, genres=("Rock",)))
+    alone = dataclasses.replace(shared, comparisons=shared.comparisons | {"frequency": comparison})
+    with pytest.raises(ValueError, match=r"classifier is supervised and needs two genres or more. Received: Rock"):
+        representations.represent("classifier", alone)  # before anything is trained
+
+
+def test_values_that_are_not_finite_are_named(shared, monkeypatch):
+    values = np.zeros((4, 2, 3))
+    values[1, 0, 2] = np.nan
+    broken = representations.Representation(lambda *_: pooling.Features(values, np.arange(4), {}, 0.0), "broken")
+    monkeypatch.setitem(representations.REPRESENTATIONS, "broken", broken)
+    with pytest.raises(ValueError, match=r"broken is not finite: .*Received: 1 segments that are not"):
+        representations.represent("broken", shared)
 
 
 def test_wrong_names():

@@ -95,6 +95,20 @@ def test_missing_values_are_left_out_and_undefined_shares_are_nan():
         variance.explained(values[:3], columns)
 
 
+def test_one_genre_equal_points_and_unknown_artists_have_no_shares():
+    values = np.array([[1.0], [2], [4], [8]])
+    rows = pd.DataFrame({"track_id": range(4), "label": 0, "artist": list("AABB")})
+    shares = variance.nested(values, rows, ["g"])["share"]
+    assert np.isnan(shares["genre"]) and shares["artist"] == pytest.approx(1 - (0.5 + 8) / 28.75)
+    assert shares[["artist", "track", "segment"]].sum() == pytest.approx(1)
+    assert variance.nested(np.ones((4, 2)), rows, ["g"])["share"].isna().all()
+    assert variance.nested(values, rows.assign(artist="unknown artist of x"), ["g"]).isna().all(axis=None)
+    columns = pd.DataFrame({"loudness": [1.0, 3, 2, 5], "genre": "g"})
+    found = variance.explained(values, columns)
+    assert np.isnan(found.loc["genre", "share"]) and np.isfinite(found.loc["loudness", "share"])
+    assert variance.explained(np.ones((4, 2)), columns)["share"].isna().all()
+
+
 def test_nested_shares_sum_to_one_and_are_chance_for_noise():
     rows = pd.DataFrame(
         {

@@ -17,7 +17,6 @@ KEYS = {
     "accuracy_vote_ci95", "macro_f1", "accuracy_shuffled", "accuracy_mfcc_svm", "train_seconds", "seed", "systems",
 }  # fmt: skip
 KEYS_SYSTEM = {"accuracy_segment", "accuracy_vote", "accuracy_vote_ci95", "macro_f1", "n_parameters", "seconds"}
-FEW = ["-p", "systems", "latent_linear", "-p", "leaky", ""]
 
 
 def study_classifier(edit=lambda source: source):
@@ -94,6 +93,7 @@ def test_the_notebook_runs(executed, name):
 def test_metrics_of_the_classifier(executed):
     metrics = json.loads((executed(NAME) / "metrics.json").read_text())
     assert set(metrics) >= KEYS
+    assert (metrics["folds"], metrics["n_folds"]) == (0, 1)
     assert metrics["n_train_tracks"] == 16 and metrics["n_test_tracks"] == 16 and len(metrics["genres"]) == 8
     low, high = metrics["accuracy_vote_ci95"]
     assert 0 <= low <= metrics["accuracy_vote"] <= high <= 1
@@ -153,11 +153,20 @@ def test_wrong_parameters_fail_with_one_clear_error(tmp_path, options, message):
     assert not (tmp_path / "metrics.json").exists()
 
 
-def test_a_folder_of_genres(genre_folder, tmp_path):
-    options = ["-p", "dataset", str(genre_folder), "-p", "sample_rate", "8000", "-p", "quick", "True", *FEW]
+def test_a_folder_of_genres_is_cross_validated(genre_folder, tmp_path):
+    options = ["-p", "dataset", str(genre_folder), "-p", "sample_rate", "8000", "-p", "quick", "True", "-p", "folds", "2"]
+    options += ["-p", "systems", "mfcc_svm,latent_linear"]
     status, log, text = papermill(NAME, tmp_path, *options)
     assert status == 0, log[-3000:]
     metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert (metrics["folds"], metrics["n_folds"]) == (2, 2)
+    assert metrics["n_test_tracks"] == 20 and metrics["n_test_artists"] == 10  # every track
+    assert "music, 2 folds by artist, 20 test tracks of 10 artists" in text and "LEAKY, 20 tracks" in text
+    for summary in metrics["systems"].values():
+        right = 20 * summary["accuracy_vote"]
+        assert right == pytest.approx(round(right)) and len(summary["accuracy_vote_ci95"]) == 2
+    assert metrics["accuracy_leaky_random70"].keys() == {"mfcc_svm"}
+    assert metrics["learning_curves"]["latent_linear"]["n_tracks"][-1] == metrics["n_train_tracks"] == 6  # of a fold
     assert metrics["genres"] == ["High", "Low"] and "10 artists carry no accuracy claim" in text
     assert "The network above is not trained" in text
 

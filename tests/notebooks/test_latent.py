@@ -4,7 +4,8 @@ import json
 
 import nbformat
 import pytest
-from helpers import OPTIONS, REPOSITORY, SMALL, check_executed, papermill
+import soundfile
+from helpers import OPTIONS, REPOSITORY, SMALL, check_executed, papermill, tone
 
 from fmalib.latent import maps, representations
 
@@ -64,6 +65,35 @@ def test_the_reducers_are_those_of_the_library():
 def test_wrong_parameters_fail_with_one_clear_error(tmp_path, options, message):
     status, log, _ = papermill(NAME, tmp_path, *options)
     assert status != 0 and message in log and not (tmp_path / "metrics.json").exists()
+
+
+@pytest.fixture(scope="module")
+def one_genre(tmp_path_factory):
+    """A folder of one genre: ten wav files of 10 s at 8 kHz, artists unknown."""
+    folder = tmp_path_factory.mktemp("music")
+    (folder / "Only").mkdir()
+    for number in range(10):
+        soundfile.write(folder / "Only" / f"{number}.wav", tone(300 + 40 * number, 10.0, seed=number), 8000)
+    return folder
+
+
+@pytest.mark.parametrize("methods, drawn", [("pca,lda", ["pca"]), ("lda", [])])
+def test_one_genre_is_mapped_without_what_needs_two(one_genre, tmp_path, methods, drawn):
+    options = ["-p", "quick", "True", "-p", "methods", methods, "-p", "features", "classifier,mfcc", "-p", "epochs", "1"]
+    status, log, text = papermill(NAME, tmp_path, "-p", "dataset", str(one_genre), *options, "-p", "min_segments", "1")
+    assert status == 0, log[-3000:]
+    assert "Representations left out, since they are trained with genres: classifier." in text
+    assert "Skipped mfcc, lda: No map by lda: it is supervised" in text and ("There is no map of the mfcc" in text) != bool(
+        drawn
+    )
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert set(metrics["skipped"]) == {"mfcc, lda", "classifier"} and metrics["features"] == "mfcc"
+    assert [method for method, scores in metrics["methods"].items() if scores] == drawn and metrics["methods"]["lda"] is None
+    assert metrics["knn_accuracy_chance"] is None and metrics["knn_accuracy_without_map"] == {"mfcc": None}
+    assert all(scores["knn_accuracy"] is scores["silhouette"] is None for scores in metrics["methods"].values() if scores)
+    figures = {path.stem for path in (tmp_path / "figures").iterdir()}
+    assert figures == ({"maps", "representations"} if drawn else set())
+    assert (tmp_path / "map.html").exists() == bool(drawn) == bool(list((tmp_path / "audio").iterdir()))
 
 
 def without_seconds(value):

@@ -1,0 +1,163 @@
+"""The command line: `python -m fmalib classify`, on files and folders of any kind."""
+
+import errno
+import json
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import soundfile
+from helpers import tone
+
+from fmalib import __main__ as command
+from fmalib.data import audio
+from fmalib.genres import predict
+
+LATIN = os.fsdecode(b"caf\xe9.wav")  # a name that is no UTF-8
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """The folder of a classifier that needs no training: loud segments are Löud."""
+    inputs = keras.Input((8000,))
+    x = keras.layers.GlobalMaxPooling1D()(keras.layers.Reshape((8000, 1))(inputs))
+    layer = keras.layers.Dense(2, activation="softmax")
+    model = keras.Model(inputs, layer(x))
+    layer.set_weights([np.array([[40.0, 0.0]]), np.array([-12.0, 0.0])])
+    facts = {"system": "cnn", "genres": ("Löud", "Soft"), "sample_rate": 8000, "dataset": "tönes", "note": "A note."}
+    folder = tmp_path_factory.mktemp("trained")
+    predict.save(predict.Classifier(model=model, length=8000, **facts), folder)
+    return folder
+
+
+@pytest.fixture
+def music(tmp_path):
+    """A folder: a song (soft, then loud) and one below with a name that is no UTF-8; a broken file, a loop and a pipe."""
+    folder = tmp_path / "music"
+    (folder / "日本").mkdir(parents=True)
+    signal = tone(440, 6.0, 16_000) * np.repeat([0.2, 1.0], 48_000)
+    soundfile.write(folder / "song.wav", np.stack([signal, signal], axis=1), 16_000)
+    soundfile.write(folder / "plain.wav", tone(440, 1.0), 8000)
+    os.rename(folder / "plain.wav", folder / "日本" / LATIN)
+    (folder / "broken.mp3").write_bytes(b"no audio" * 100)
+    (folder / "日本" / "loop").symlink_to(folder)
+    os.mkfifo(folder / "pipe.wav")
+    return folder
+
+
+def classify(*arguments, trained):
+    return command.main(["classify", *map(str, arguments), "--model", str(trained)])
+
+
+def test_a_terminal_without_unicode_and_a_folder(trained, music):
+    (music / "broken.mp3").unlink()
+    arguments = [sys.executable, "-m", "fmalib", "classify", str(music), "--model", str(trained), "--over-time"]
+    done = subprocess.run(arguments, capture_output=True, env=os.environ | {"PYTHONIOENCODING": "cp1252"}, timeout=100)
+    assert done.returncode == 0 and not done.stderr, done.stderr
+    lines = done.stdout.decode("cp1252").splitlines()
+    assert lines[0] == f"{music}/song.wav: 11 segments of 1.0 s"
+    shares = {line.split()[0]: float(line.split()[1].rstrip("%")) for line in lines[1:3]}
+    assert set(shares) == {"Löud", "Soft"} and sum(shares.values()) == pytest.approx(100, abs=0.2)
+    assert [line.split()[1] for line in lines[3:14]][:4] == ["Soft"] * 4 and lines[13].split()[1] == "Löud"
+    assert lines[14] == f"{music}/\\u65e5\\u672c/caf\\udce9.wav: 1 segments of 1.0 s"
+    assert lines[-1] == "cnn, trained on tönes. A note."
+
+
+def test_a_reader_that_has_enough_is_no_error(trained, music):
+    reading, writing = os.pipe()
+    os.close(reading)
+    arguments = [sys.executable, "-m", "fmalib", "classify", str(music / "song.wav"), "--model", str(trained), "--json"]
+    done = subprocess.run(arguments, stdout=writing, stderr=subprocess.PIPE, timeout=100)
+    os.close(writing)
+    assert done.returncode == 141 and not done.stderr
+
+
+def test_json_is_all_there_is_on_stdout(trained, music, capsys):
+    assert classify(music, music / "pipe.wav", music / "nowhere.wav", "--json", trained=trained) == 1
+    shown = capsys.readouterr()
+    document = json.loads(shown.out)
+    about = {"system": "cnn", "trained_on": "tönes", "note": "A note.", "genres": ["Löud", "Soft"], "segment_seconds": 1.0}
+    assert {key: document.pop(key) for key in about} == about and set(document) == {"recordings", "errors"}
+    song, other = document["recordings"]
+    assert set(song) == {"file", "segments", "genre", "probabilities", "notes"} and song["segments"] == 11
+    assert song["file"] == f"{music}/song.wav" and other["file"] == f"{music}/日本/caf\\udce9.wav"
+    assert other["genre"] == max(other["probabilities"], key=other["probabilities"].get)
+    assert sum(other["probabilities"].values()) == pytest.approx(1)
+    broken, pipe, nowhere = document["errors"]
+    assert broken["file"] == f"{music}/broken.mp3" and broken["reason"].startswith("not readable as audio")
+    assert pipe == {"file": f"{music}/pipe.wav", "reason": "not a regular file"}
+    assert nowhere == {"file": f"{music}/nowhere.wav", "reason": "no such file"}
+    assert shown.err.splitlines() == [f"error: {error['file']}: {error['reason']}" for error in (broken, pipe, nowhere)]
+
+
+def test_over_time_in_json(trained, music, capsys):
+    assert classify(music / "song.wav", "--json", "--over-time", trained=trained) == 0
+    rows = json.loads(capsys.readouterr().out)["recordings"][0]["over_time"]
+    assert len(rows) == 11 and set(rows[0]) == {"seconds", "genre", "probability"}
+    assert rows[0]["seconds"] == 0.5 and rows[0]["genre"] == "Soft" and rows[-1]["genre"] == "Löud"
+
+
+def test_one_bad_file_never_stops_the_others(trained, music, tmp_path, capsys, monkeypatch):
+    decode = audio.decode
+    soundfile.write(tmp_path / "short.wav", tone(440, 0.5), 8000)
+    (tmp_path / "empty").mkdir()
+    failures = {
+        "locked.wav": PermissionError(errno.EACCES, "Permission denied", "locked.wav"),
+        "large.wav": MemoryError(),
+        "strange.wav": RuntimeError("two\nlines"),
+    }
+    for name in failures:
+        (tmp_path / name).touch()
+
+    def failing(path, *arguments, **options):
+        if path.name in failures:
+            raise failures[path.name]
+        return decode(path, *arguments, **options)
+
+    monkeypatch.setattr(audio, "decode", failing)
+    names = [*failures, "short.wav", "empty"]
+    assert classify(*(tmp_path / name for name in names), music / "song.wav", trained=trained) == 1
+    shown = capsys.readouterr()
+    reasons = ["permission denied", "MemoryError", "two lines"]
+    reasons += ["a recording must hold one segment of 1.0 s. Received: 0.5 s", "no audio file in this folder"]
+    assert shown.err.splitlines() == [f"error: {tmp_path / name}: {reason}" for name, reason in zip(names, reasons)]
+    assert shown.out.startswith(f"{music}/song.wav: 11 segments of 1.0 s\n")
+
+
+def test_a_file_name_writes_no_lines_of_its_own(trained, music, capsys):
+    os.rename(music / "song.wav", music / "a\nerror: b\x1b[2J.wav")
+    assert classify(music / "a\nerror: b\x1b[2J.wav", trained=trained) == 0
+    assert capsys.readouterr().out.splitlines()[0] == f"{music}/a\\nerror: b\\x1b[2J.wav: 11 segments of 1.0 s"
+
+
+def test_remarks_of_the_decoder_are_notes(trained, music, capsys, monkeypatch):
+    def remarking(path, sample_rate, *, notice):
+        notice("scaled: peak at +3.0 dBFS")
+        return np.ones(sample_rate, np.int16)
+
+    monkeypatch.setattr(audio, "decode", remarking)
+    assert classify(music / "song.wav", trained=trained) == 0
+    assert capsys.readouterr().err == f"note: {music}/song.wav: scaled: peak at +3.0 dBFS\n"
+
+
+def test_without_a_classifier_the_status_is_two(music, tmp_path, capsys):
+    assert classify(music, "--json", trained=tmp_path / "nowhere") == 2
+    shown = capsys.readouterr()
+    assert "execute notebooks/03_classifier.ipynb" in shown.err
+    document = json.loads(shown.out)
+    assert document["system"] is None and document["recordings"] == []
+    assert "execute notebooks/03_classifier.ipynb" in document["errors"][0]["reason"]
+    for arguments in ([], ["classify"]):
+        with pytest.raises(SystemExit, match="2"):
+            command.main(arguments)
+
+
+def test_an_interrupt_is_no_traceback(trained, music, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(audio, "decode", interrupted)
+    assert classify(music, trained=trained) == 130
