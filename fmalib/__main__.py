@@ -47,7 +47,7 @@ def classify_files(files, folder, *, over_time=False, as_json=False):
     except (OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         if as_json:
-            document["errors"].append({"file": predict.printable(folder), "reason": str(error)})
+            document["errors"].append({"file": paths.printable(folder), "reason": str(error)})
             print(json.dumps(document, indent=2))
         return NO_MODEL
     seconds = classifier.length / classifier.sample_rate
@@ -78,13 +78,13 @@ def _classified(predict, classifier, names, over_time):
         except Exception as error:
             found, failed = [], {name: error}
         for path, error in failed.items():
-            yield predict.printable(path), error
+            yield paths.printable(path), error
         for path in found:
             try:
                 result = predict.classify(classifier, path, each_segment=over_time)
             except Exception as error:  # decoders raise many kinds; no file may stop the others
                 result = error
-            yield predict.printable(path), result
+            yield paths.printable(path), result
 
 
 def _reason(error):

@@ -29,6 +29,11 @@ def resolve(path):
     return Path(os.path.abspath(path if path.is_absolute() else project_root() / path))
 
 
+def printable(name):
+    """Returns a file's name as text that can be encoded: bytes that are not UTF-8 become backslash escapes."""
+    return os.fspath(name).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def cache_dir():
     """Returns where decoded audio, features and synthetic music are kept.
 

@@ -67,3 +67,7 @@ def test_a_computation_that_fails_leaves_no_table(tmp_path):
     with pytest.raises(ZeroDivisionError):
         paths.computed_once(tmp_path / "table.npz", lambda: 1 / 0)
     assert not list(tmp_path.iterdir())
+
+
+def test_names_of_any_bytes_are_printable():
+    assert paths.printable(os.fsdecode(b"caf\xe9/\xc3\xa9.wav")) == "caf\\udce9/é.wav"

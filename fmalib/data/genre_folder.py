@@ -41,15 +41,16 @@ def read(root, seed):
         ValueError: no audio, or the genres seem to lie one folder deeper.
     """
     rejected = []
-    files = formats.audio_files(root, lambda path, reason: rejected.append((printable(path), reason)))
+    files = formats.audio_files(root, lambda path, reason: rejected.append((paths.printable(path.as_posix()), reason)))
     if not files and not rejected:
         raise ValueError(
             f"No audio in {root}: a folder data set has one subfolder per genre, with audio files in it. "
             f"Received: dataset={str(root)!r}"
         )
     _check_depth(root, files)
-    usable = [relative for relative in files if printable(relative) == relative.as_posix()]
-    rejected += [(printable(relative), "file name is not UTF-8") for relative in files if relative not in set(usable)]
+    names = [(relative, paths.printable(relative.as_posix())) for relative in files]
+    usable = [relative for relative, name in names if relative.as_posix() == name]
+    rejected += [(name, "file name is not UTF-8") for relative, name in names if relative.as_posix() != name]
     if any(len(relative.parts) > 1 for relative in usable):
         rejected += [(relative.name, "in no genre's subfolder") for relative in usable if len(relative.parts) == 1]
         usable = [relative for relative in usable if len(relative.parts) > 1]
@@ -81,11 +82,6 @@ def notes(root, tracks, excluded):
             yield f"If its {len(below)} subfolders ({names}) are the genres, use dataset={str(root / genres[0])!r}."
     elif _are_genres(below):
         yield f"The folders below the genres, taken for artists, are named like genres: {', '.join(below[:5])}."
-
-
-def printable(path):
-    """Returns a relative path as text; bytes that are not UTF-8 are escaped."""
-    return Path(path).as_posix().encode("utf-8", "backslashreplace").decode()
 
 
 def _check_depth(root, files):

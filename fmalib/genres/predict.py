@@ -3,7 +3,6 @@
 import dataclasses
 import errno
 import json
-import os
 from pathlib import Path
 
 import keras
@@ -168,15 +167,10 @@ def classify(classifier, path, *, each_segment=False):
     times, probabilities = over_time(classifier, signal)
     mean, genres = probabilities.mean(axis=0), classifier.genres
     shares = {genres[column]: float(mean[column]) for column in mean.argsort()[::-1]}
-    found = {"file": printable(path), "segments": len(times), "genre": next(iter(shares)), "probabilities": shares}
+    found = {"file": paths.printable(path), "segments": len(times), "genre": next(iter(shares)), "probabilities": shares}
     if each_segment:
         found["over_time"] = [
             {"seconds": float(time), "genre": genres[row.argmax()], "probability": float(row.max())}
             for time, row in zip(times, probabilities)
         ]
     return found | {"notes": notes}
-
-
-def printable(name):
-    """Returns a file's name as text that can be encoded: bytes that are no UTF-8 become backslash escapes."""
-    return os.fspath(name).encode("utf-8", "backslashreplace").decode("utf-8")

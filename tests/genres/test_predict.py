@@ -150,10 +150,6 @@ def test_a_name_is_a_file_or_all_audio_of_a_folder(recording, tmp_path):
         predict.read_recording(tmp_path / "music" / "pipe.wav", 8000, 8000)
 
 
-def test_names_of_any_bytes_are_printable():
-    assert predict.printable(os.fsdecode(b"caf\xe9/\xc3\xa9.wav")) == "caf\\udce9/é.wav"
-
-
 def test_damaged_files_are_named(folder):
     description = json.loads((folder / "classifier.json").read_text())
     (folder / "classifier.json").write_text(json.dumps(description | {"format": 99}))
