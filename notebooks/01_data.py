@@ -115,11 +115,13 @@ print(f"Artists in more than one split: {shared_artists} of {about_splits['n_art
 # ## Decoding, once
 #
 # Every file is decoded to mono and resampled to one rate, once. All notebooks then read the cache of 16-bit samples, which is
-# much faster than decoding MP3 in every epoch.
+# much faster than decoding MP3 in every epoch. Files are read whole: MP3 frames are counted, joined files read to their end.
+# A *notice* names a file that is used although its header, its range of values or its end is wrong.
 
 # %%
 decoded = audio_cache.build(data, sample_rate)
 about_audio = {"n_tracks": len(decoded.tracks), "n_excluded": len(data.excluded), "n_undecodable": len(decoded.failed)}
+about_audio |= {"n_notices": len(decoded.notices)}
 print(decoded)
 
 # %% [markdown]
