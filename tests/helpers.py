@@ -1,13 +1,16 @@
-"""What several tests share: a tone, notebooks run by the papermill command."""
+"""What several tests share: a tone, the bytes of MP3 files, notebooks run by the papermill command."""
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import lameenc
 import nbformat
 import numpy as np
+import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 NOTE = "only show that the code runs"  # beside every result on synthetic music
@@ -34,6 +37,80 @@ def tone(frequency, seconds=3.0, sample_rate=8000, seed=0):
     time = np.arange(round(seconds * sample_rate)) / sample_rate
     noise = np.random.default_rng(seed).normal(0, 0.05, len(time))
     return (0.4 * np.sin(2 * np.pi * frequency * time) + noise).astype(np.float32)
+
+
+def mp3(signal, sample_rate=44_100, kbps=64):
+    """Returns a signal `(samples,)` or `(samples, channels)` as bytes of an MP3 of constant bitrate, without any tag."""
+    encoder = lameenc.Encoder()
+    encoder.silence()
+    encoder.set_quality(7)
+    encoder.set_bit_rate(kbps)
+    encoder.set_in_sample_rate(sample_rate)
+    encoder.set_out_sample_rate(sample_rate)
+    encoder.set_channels(signal.shape[1] if signal.ndim > 1 else 1)
+    pcm = (np.clip(signal, -1, 1) * 32767).astype("<i2")
+    return bytes(encoder.encode(pcm.tobytes()) + encoder.flush())
+
+
+def mp3_header(frame):
+    """Returns (length in bytes, samples, rate in Hz, bytes of side information) of a layer III frame by its header."""
+    first, half = frame[1] & 0x08 > 0, frame[1] & 0x10 == 0  # MPEG 1, MPEG 2.5
+    rate = [44_100, 48_000, 32_000][frame[2] >> 2 & 3] >> (0 if first else 2 if half else 1)
+    steps = "32 40 48 56 64 80 96 112 128 160 192 224 256 320" if first else "8 16 24 32 40 48 56 64 80 96 112 128 144 160"
+    bits, samples = 1000 * int(steps.split()[(frame[2] >> 4) - 1]), 1152 if first else 576
+    side = [[17, 9], [32, 17]][first][frame[3] >> 6 == 3]
+    return samples // 8 * bits // rate + (frame[2] >> 1 & 1), samples, rate, side
+
+
+def mp3_frames(data):
+    """Returns the frames of an MP3 without tags, a list of bytes."""
+    frames = []
+    while data:
+        length = mp3_header(data)[0]
+        frames, data = [*frames, data[:length]], data[length:]
+    return frames
+
+
+def info_frame(frame, count, *, mark=b"Info", delay=None, padding=0, flags=15):
+    """Returns a Xing or Info frame in the format of a frame, with the fields of some flags; with a delay, as LAME writes it."""
+    header = bytes([0xFF, frame[1] | 1, 0xC0 | frame[2] & 0x0C, frame[3]])
+    length, _, _, side = mp3_header(header)
+    fields = {1: count.to_bytes(4, "big"), 2: (count * len(frame)).to_bytes(4, "big"), 4: bytes(range(100)), 8: bytes(4)}
+    text = mark + flags.to_bytes(4, "big") + b"".join(field for flag, field in fields.items() if flags & flag)
+    if delay is not None:
+        text += b"LAME3.100" + bytes(12) + (delay << 12 | padding).to_bytes(3, "big")
+    return (header + bytes(side) + text).ljust(length, b"\0")
+
+
+def vbri_frame(frame, count):
+    """Returns a VBRI frame, as Fraunhofer's encoder writes it, in the format of a frame."""
+    header = bytes([0xFF, frame[1] | 1, 0xC0 | frame[2] & 0x0C, frame[3]])
+    return (header + bytes(32) + b"VBRI" + bytes(10) + count.to_bytes(4, "big")).ljust(mp3_header(header)[0], b"\0")
+
+
+def id3(content=b"", *, padding=0, size=None):
+    """Returns an ID3v2 tag with a picture of some bytes and padding; `size` is a wrong one to write into its header."""
+    picture = b"\0image/jpeg\0\3\0" + content
+    body = b"APIC" + len(picture).to_bytes(4, "big") + bytes(2) + picture + bytes(padding)
+    size = len(body) if size is None else size
+    return b"ID3\3\0\0" + bytes(size >> shift & 0x7F for shift in (21, 14, 7, 0)) + body
+
+
+def ape_tag(items=b"", header=True):
+    """Returns an APEv2 tag, with or without its header."""
+    size, flags = (len(items) + 32).to_bytes(4, "little"), 0x80 if header else 0
+    first, last = (b"APETAGEX\xd0\x07\0\0" + size + bytes(4) + bytes([0, 0, 0, flags | kind]) + bytes(8) for kind in (0x20, 0))
+    return (first if header else b"") + items + last
+
+
+def by_ffmpeg(path, signal, sample_rate=44_100, *options):
+    """Writes a signal `(samples,)` by the program ffmpeg, in the format of the suffix; skips the test where it is not there."""
+    if not shutil.which("ffmpeg"):
+        pytest.skip("needs the program ffmpeg")
+    raw = ["-f", "f32le", "-ar", str(sample_rate), "-ac", "1", "-i", "pipe:0"]
+    command = ["ffmpeg", "-hide_banner", "-loglevel", "error", "-y", *raw, *options, f"file:{path}"]
+    subprocess.run(command, input=signal.astype("<f4").tobytes(), check=True)
+    return path
 
 
 def encoder_for(autoencoder, samples):

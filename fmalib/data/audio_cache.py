@@ -170,25 +170,29 @@ def _write_shards(plan, dataset, directory, sample_rate, n_jobs, progress):
 
 
 def _write_shard(directory, name, tracks, root, sample_rate, stop):
-    """Decodes the tracks of one shard; returns their number. Raises InterruptedError once the event `stop` is set."""
+    """Decodes the tracks of one shard; returns their number."""
     facts = {"tracks": {}, "failed": {}, "notices": []}
     try:
         with paths.atomic(directory / name) as temporary, tf.io.TFRecordWriter(str(temporary)) as writer:
-            for track_id, audio in _decoded(tracks, root, sample_rate, facts):
+            for track_id, audio in _decoded(tracks, root, sample_rate, facts, stop):
                 writer.write(_example(track_id, audio).SerializeToString(deterministic=True))
                 facts["tracks"][track_id] = (len(audio), *_sums(audio))
-                if stop.is_set():
-                    raise InterruptedError
     except tf.errors.OpError as error:
-        raise OSError(errno.EIO, f"The decoded audio cannot be written ({error.message})", str(directory / name)) from error
+        number = errno.ENOSPC if "No space left" in error.message else errno.EIO
+        raise OSError(number, f"The decoded audio cannot be written ({error.message})", str(directory / name)) from error
     size = (directory / name).stat().st_size
     paths.write_json((directory / name).with_suffix(".json"), {"bytes": size, **facts})
     return len(tracks)
 
 
-def _decoded(tracks, root, sample_rate, facts):
-    """Yields (track id, audio) of the tracks that can be decoded; reasons and remarks go to `facts`."""
+def _decoded(tracks, root, sample_rate, facts, stop):
+    """Yields (track id, audio) of the tracks that can be decoded; reasons and remarks go to `facts`.
+
+    Raises InterruptedError once the event `stop` is set.
+    """
     for track_id, path, seconds in zip(tracks.index, tracks["path"], tracks["duration"]):
+        if stop.is_set():
+            raise InterruptedError
         remarks = []
         try:
             yield track_id, decode(root / path, sample_rate, expected_seconds=seconds, notice=remarks.append)

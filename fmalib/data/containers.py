@@ -5,6 +5,7 @@ whole file. What libsndfile does not read goes to the program ffmpeg, where it i
 """
 
 import dataclasses
+import io
 import os
 import re
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from fmalib.data.excerpts import Bytes, Excerpt
 UNKNOWN_SIZE = 0x7FFFF000  # wav sizes from here on are of streams: the length was not known when the header was written
 UNKNOWN_FRAMES = 1 << 60  # libsndfile's number of frames of such a stream is above this
 MOST_CHUNKS = 10_000  # of a wav file: a hostile one may have a million
+MOST_PARTS = 10_000  # of a file; a day of chained radio has a few hundred
 _PAGE, _FLAC = re.compile(rb"OggS\0"), re.compile(rb"fLaC[\0\x80]\0\0\x22")
 
 
@@ -69,15 +71,17 @@ def find(path):
 
     Raises:
         OSError: the file cannot be opened; this may be temporary.
-        AudioError: neither libsndfile nor ffmpeg reads it; the message has the remedy.
+        AudioError: neither libsndfile nor ffmpeg reads it; the message has the remedy. Or it has too many parts.
     """
     path = Path(path)
     with open(path, "rb", buffering=1 << 18) as file:
         found = _split(path, Bytes(file)) or Parts([_part(path)])
+    if len(found.parts) > MOST_PARTS:
+        raise AudioError(f"more than {MOST_PARTS} parts in one file")
     try:
         found.parts[0].open().close()
         return found
-    except soundfile.SoundFileError as error:
+    except AudioError as error:
         suffix = path.suffix.lower()
         if not ffmpeg.is_there():
             reason = f"{suffix} needs the program ffmpeg, install it or convert the files to flac"
@@ -113,11 +117,11 @@ def _part(path, pieces=None, **facts):
     def opened():
         try:
             if pieces is not None:
-                return SoundFile(Excerpt(path, pieces))
+                return SoundFile(io.BufferedReader(Excerpt(path, pieces), 1 << 16))  # mpg123 reads twice a frame
             # A name that is not UTF-8 goes as bytes, which Windows does not take.
             return SoundFile(os.fsencode(path) if os.name == "posix" else path)
-        except (TypeError, ValueError) as error:  # a file named .raw, whose format would have to be given
-            raise soundfile.SoundFileError(str(error)) from error
+        except (soundfile.SoundFileError, TypeError, ValueError) as error:  # TypeError: a file named .raw needs a format
+            raise AudioError("not readable as audio") from error
 
     return Part(opened, **facts)
 
@@ -126,9 +130,8 @@ def _mpeg(path, data):
     runs = mpeg.runs(data)
     if not runs:
         return None
-    last, plain = runs[-1], len(runs) == 1 and runs[0].is_plain(data)
-    parts = [_part(path, None if plain else run.pieces(), seconds=run.seconds, promised=run.promised) for run in runs]
-    return Parts(parts, last.cut, last.truncated)
+    parts = [_part(path, None if run.plain else run.pieces(), seconds=run.seconds, promised=run.promised) for run in runs]
+    return Parts(parts, runs[-1].cut, runs[-1].truncated)
 
 
 def _ogg(path, data, start):

@@ -26,7 +26,7 @@ class Bytes:
         return self.file.read(min(length, self.size - position))
 
     def search(self, pattern, position):
-        """Returns the first place of a compiled pattern, of 16 bytes at most, from a position on; the end where there is none."""
+        """Returns the first place of a compiled pattern, of 16 bytes at most, from a position on, else the end."""
         while position < self.size:
             match = pattern.search(self.at(position, BLOCK + 16))
             if match:

@@ -14,10 +14,11 @@ DEMUXERS = (
     "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dsf,dts,dtshd,eac3,flac,flv,iff,loas,matroska,mov,mpc,mpc8,mpeg,mpegts,nut,ogg,oma,"
     "rm,shn,tak,truehd,tta,voc,w64,wav,wv,xwma"
 )
-SUFFIXES = (  # of audio, and of videos, whose first sound track is read
-    ".3g2 .3gp .aa3 .aac .ac3 .adts .aif .alac .amr .ape .asf .avi .dff .dsf .dts .eac3 .flv .m4a .m4b .m4p .m4r .m4v .mka .mkv .mov "
-    ".mp+ .mp4 .mpc .mpg .mpeg .mpp .oma .ogv .ogm .ra .rm .rmvb .shn .spx .tak .tta .weba .webm .wma .wmv .wv"
-).split()
+_NAMES = (  # of audio, and of videos, whose first sound track is read
+    "3g2,3gp,aa3,aac,ac3,adts,aif,alac,amr,ape,asf,avi,dff,dsf,dts,eac3,flv,m4a,m4b,m4p,m4r,m4v,mka,mkv,"
+    "mov,mp+,mp4,mpc,mpg,mpeg,mpp,oma,ogv,ogm,ra,rm,rmvb,shn,spx,tak,tta,weba,webm,wma,wmv,wv"
+)
+SUFFIXES = [f".{name}" for name in _NAMES.split(",")]
 _AU_HEADER = struct.Struct(">4s5I")
 
 
@@ -111,8 +112,10 @@ def _duration(text):
 
 
 def _first_error(text):
-    """Returns ffmpeg's first error, empty where there is none."""
-    found = re.search(r"\[(?:error|fatal)\] (.*)", text)
+    """Returns ffmpeg's first error, empty where there is none; a cut packet is only a warning for it."""
+    found = re.search(r"\[(?:error|fatal)\] (.*)|(?=corrupt input packet)(.*)", text)
+    if found and found[2]:
+        return found[2]
     if found and "not on whitelist" in found[1]:
         return "no known format"
     return found[1].removeprefix("file:").rsplit(": ", 1)[-1][:80] if found else ""

@@ -1,5 +1,6 @@
 """Duration and tags of the files of a folder, read once and kept in the cache directory beside each file's size and time."""
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -34,7 +35,8 @@ def of_files(root, names):
     facts = {name: kept[name][1] for name in names if name in kept} | dict(zip(new, found))
     if new or kept.keys() - set(names):
         files = {name: [stamps[name], facts[name]] for name in names if stamps[name] is not None}
-        paths.write_json(place, {**settings, "files": files})
+        with contextlib.suppress(OSError):  # a full disk, or one that may not be written: the next call reads the files again
+            paths.write_json(place, {**settings, "files": files})
     return [facts[name] for name in names]
 
 

@@ -31,7 +31,7 @@ _KBPS = {  # by (MPEG 1, layer), from index 1 on
 
 
 class Frame(NamedTuple):
-    """Facts of a frame by its header: `length` in bytes, `samples`, `rate` in Hz, `layer`, and bytes of its side information."""
+    """Facts of a frame by its header: `length` in bytes, `samples`, `rate` in Hz, `layer`, and `side` information in bytes."""
 
     length: int
     samples: int
@@ -58,6 +58,7 @@ class Run:
         ranges: their (start, stop) in bytes; neighbours are joined.
         cut: whether an incomplete frame follows.
         delay, padding: samples by the Info frame that an encoder added before and behind the music.
+        plain: whether decoders find exactly these frames by themselves: the only ones, behind at most one tag, without a gap.
     """
 
     frame: Frame
@@ -69,22 +70,24 @@ class Run:
     cut: bool = False
     delay: int = 0
     padding: int = 0
+    plain: bool = False
 
     @property
     def seconds(self):
         """Duration of the frames, less the samples that decoders drop because of an Info frame."""
-        return self._duration(self.frames, by_info=self.info_is_true)
+        return self._duration(self.frames, by_info=self.keeps_info)
 
     @property
     def promised(self):
         """Duration by its Xing, Info or VBRI frame; None where there is none."""
         frames = self.frames if self.info_is_true else self.claimed
-        return self._duration(frames, by_info=True) if frames and self.claimed else None
+        return self._duration(frames, by_info=self.info is not None) if self.claimed else None
 
     def _duration(self, frames, by_info):
         dropped = 0
-        if self.frame.layer == 3:  # `pieces` puts an Info frame in front where there is no true one
-            dropped = DECODER_DELAY + (self.delay + max(0, self.padding - DECODER_DELAY) if by_info else 0)
+        if by_info:
+            counted_itself = max(0, self.claimed - frames) * self.frame.samples
+            dropped = DECODER_DELAY + self.delay + max(0, self.padding - DECODER_DELAY - counted_itself)
         return max(0, frames * self.frame.samples - dropped) / self.frame.rate
 
     @property
@@ -93,32 +96,32 @@ class Run:
         return self.info is not None and self.claimed in (self.frames, self.frames + 1)
 
     @property
+    def keeps_info(self):
+        """Whether decoders get the Info frame; in other than plain files, one without delay and padding would cost music."""
+        return self.info_is_true and (self.plain or self.delay + self.padding > 0)
+
+    @property
     def truncated(self):
         """Whether the file stops before its audio does: in the middle of a frame, and 5 % before the promised number."""
         return self.cut and 0.95 * (self.claimed or 0) > self.frames
 
-    def is_plain(self, data):
-        """Returns whether decoders find exactly these frames by themselves: behind at most one tag, without a gap."""
-        return (
-            self.info_is_true and self.info[0] == id3_end(data, 0) and self.ranges[0][0] == self.info[1] and not self.ranges[1:]
-        )
-
     def pieces(self):
-        """Returns the run for `excerpts.Excerpt`, behind an Info frame that counts its frames right."""
-        return [self.info if self.info_is_true else self._info_frame(), *self.ranges]
+        """Returns the run for `excerpts.Excerpt`, with an Info frame that counts its frames right.
 
-    def _info_frame(self):
-        """Returns an Info frame, the smallest that decoders accept, in the format of the run; none in layers I and II."""
-        if self.frame.layer != 3:
-            return b""
-        for index in range(1, 15):
-            header = bytes([0xFF, self.first[1] | 1, index << 4 | self.first[2] & 0x0C, self.first[3]])
-            length = parse(header).length
-            if length >= 4 + self.frame.side + 120:
-                break
-        audio = sum(stop - start for start, stop in self.ranges)
-        numbers = b"Info" + b"".join(value.to_bytes(4, "big") for value in (3, self.frames, length + audio))
-        return (header + bytes(self.frame.side) + numbers).ljust(length, b"\0")
+        Decoders drop DECODER_DELAY samples behind an Info frame, and as much of the music's end would stay in them. A silent
+        frame at the end brings it out. At the beginning, its bytes would pass for those that a cut file lacks.
+        """
+        if self.keeps_info or self.frame.layer != 3:
+            return [*([self.info] if self.keeps_info else []), *self.ranges]
+        heads = [bytes([0xFF, self.first[1] | 1, index << 4 | self.first[2] & 0x0C, self.first[3]]) for index in range(1, 15)]
+        silent = heads[0].ljust(parse(heads[0]).length, b"\0")
+        head = next(head for head in heads if parse(head).length >= 4 + self.frame.side + 120)
+        length = parse(head).length
+        size = length + sum(stop - start for start, stop in self.ranges) + len(silent)
+        numbers = b"".join(value.to_bytes(4, "big") for value in (3, self.frames + 1, size))
+        extension = b"fmalib".ljust(21, b"\0") + self.frame.samples.to_bytes(3, "big")  # delay 0, padding of a frame
+        info = head + bytes(self.frame.side) + b"Info" + numbers + extension
+        return [info.ljust(length, b"\0"), *self.ranges, silent]
 
 
 @functools.cache
@@ -160,7 +163,11 @@ def runs(data):
             found.append(Run(frame, head[:4]))
         _add(found[-1], frame, position, data, claimed)
         in_sync, position = frame.format, position + frame.length
-    return [run for run in found if run.frames]
+    found = [run for run in found if run.frames]
+    if len(found) == 1 and found[0].info_is_true:
+        run = found[0]
+        run.plain = run.info[0] == id3_end(data, 0) and run.ranges == [(run.info[1], run.ranges[-1][1])]
+    return found
 
 
 def _add(run, frame, position, data, claimed):
@@ -196,7 +203,8 @@ def _trimmed(head, frame):
     if head[mark : mark + 4] not in (b"Xing", b"Info") or len(head) < mark + 120 or any(head[6:mark]):
         return None
     place = mark + 8 + sum(size for flag, size in _FIELDS.items() if head[mark + 7] & flag)  # of LAME's extension
-    number = int.from_bytes(head[place + 21 : place + 24], "big") if len(head) >= place + 24 else 0
+    extended = len(head) >= place + 24 and head[place] > 0  # the encoder's name comes first
+    number = int.from_bytes(head[place + 21 : place + 24], "big") if extended else 0
     return number >> 12, number & 0xFFF
 
 

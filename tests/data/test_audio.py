@@ -88,6 +88,75 @@ def test_silence_and_nan_are_refused(tmp_path):
         audio.decode(write(tmp_path / "b.wav", bad, 8000, subtype="FLOAT"), 8000)
 
 
+@pytest.mark.parametrize("subtype", ["FLOAT", "DOUBLE"])
+@pytest.mark.parametrize("peak, scale", [(0.9, 1), (1.0, 1), (1.5, 1.5), (100, 100), (32_767, 1 << 15), (8_000_000, 1 << 23)])
+@pytest.mark.parametrize("rate", [8000, 4000])
+def test_float_files_out_of_range_are_scaled(tmp_path, subtype, peak, scale, rate):
+    signal = tone(300, 1).astype(float)
+    signal *= peak / np.abs(signal).max()
+    notices = []
+    decoded = audio.decode(write(tmp_path / "a.wav", signal, 8000, subtype=subtype), rate, notice=notices.append)
+    normal = audio.decode(write(tmp_path / "b.wav", signal / scale, 8000, subtype=subtype), rate)
+    np.testing.assert_allclose(decoded, normal, atol=1)
+    assert notices == ([f"scaled: values reach {peak:.6g}, divided by {scale:.6g}"] if scale != 1 else [])
+
+
+@pytest.mark.parametrize("share", [1, 0.5])
+@pytest.mark.parametrize("rate", [8000, 44_100])
+def test_opposite_channels_give_the_louder_one_at_every_rate(tmp_path, rate, share):
+    left = tone(300, 3, 44_100)
+    right = 0.99 * left * np.where(np.arange(len(left)) < share * len(left), -1, 1)
+    path, notices = write(tmp_path / "a.wav", np.stack([right, left], axis=1), subtype="FLOAT"), []
+    decoded = audio.decode(path, rate, notice=notices.append)
+    np.testing.assert_array_equal(decoded, audio.decode(write(tmp_path / "b.wav", left, subtype="FLOAT"), rate))
+    assert notices == ["opposite channels: their mean is silent, channel 2 is used"]
+
+
+def test_ordinary_stereo_is_averaged_without_a_notice(tmp_path):
+    left, right = tone(200, 3, seed=1), tone(300, 3, seed=2)
+    left[:800] = -right[:800]  # a little of it opposite
+    path, notices = write(tmp_path / "a.wav", np.stack([left, right], axis=1), 8000, subtype="FLOAT"), []
+    np.testing.assert_array_equal(audio.decode(path, 8000, notice=notices.append), audio.to_int16((left + right) / 2))
+    assert notices == []
+
+
+def test_a_recording_that_is_too_long_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(audio, "LONGEST_SAMPLES", 36_000)
+    for name in ("a.wav", "a.mp3", "a.ogg"):
+        assert len(audio.decode(write(tmp_path / name, tone(440, 4), 8000), 8000)) >= 32_000
+        with pytest.raises(audio.AudioError, match=r"^longer than 0\.0 h at 8000 Hz: cut it into pieces$"):
+            audio.decode(write(tmp_path / name, tone(440, 5), 8000), 8000)
+    chained = tmp_path / "chained.ogg"
+    chained.write_bytes(write(tmp_path / "a.ogg", tone(440, 3), 8000).read_bytes() * 2)
+    with pytest.raises(audio.AudioError, match="longer than"):
+        audio.decode(chained, 8000)
+
+
+@pytest.mark.parametrize("rate, fine", [(1, False), (999, False), (1000, True), (655_350, True), (800_000, False)])
+def test_absurd_rates_of_files_are_refused(tmp_path, rate, fine):
+    path = write(tmp_path / "a.wav", tone(440, 1)[:1000], rate)
+    if fine:
+        assert len(audio.decode(path, 8000)) == round(8000 * audio.duration(path)) == round(8_000_000 / rate)
+        return
+    for reads in (lambda path: audio.decode(path, 8000), audio.duration):
+        with pytest.raises(audio.AudioError, match=f"^a sample rate of {rate} Hz$"):
+            reads(path)
+
+
+def test_many_channels_are_read_in_smaller_blocks(tmp_path, monkeypatch):
+    monkeypatch.setattr(audio, "BLOCK_VALUES", 20_000)
+    signal = np.stack([tone(300, 1, seed=seed) for seed in range(100)], axis=1)
+    decoded = audio.decode(write(tmp_path / "a.wav", signal, 8000, subtype="FLOAT"), 8000)
+    np.testing.assert_allclose(decoded, audio.to_int16(signal.mean(axis=1)), atol=1)
+
+
+def test_a_file_shorter_than_the_table_says_is_used_with_a_notice(tmp_path):
+    notices = []
+    path = write(tmp_path / "a.flac", tone(440, 3), 8000)
+    assert len(audio.decode(path, 8000, expected_seconds=5, notice=notices.append)) == 24_000
+    assert notices == ["length: 3.0 s were read, the data set's table has 5.0 s"]
+
+
 @pytest.mark.parametrize("rate", [0, -1, 44_100.5, "44100"])
 def test_wrong_rates_are_named(tmp_path, rate):
     with pytest.raises(ValueError, match="Received: sample_rate="):

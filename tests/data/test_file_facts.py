@@ -68,3 +68,8 @@ def test_a_damaged_table_is_made_again(folder, damage):
     table.write_text(damage)
     assert file_facts.of_files(folder, NAMES) == FACTS
     assert json.loads(table.read_text()) == whole
+
+
+def test_a_cache_that_cannot_be_written_is_done_without(folder):
+    (folder.parent / "cache").write_text("a file where the folder should be")
+    assert file_facts.of_files(folder, NAMES) == FACTS

@@ -184,9 +184,7 @@ def test_tags_and_folders_of_one_artist_stay_in_one_split(write_genres):
 def test_genres_one_folder_deeper_are_named(write_genres, tmp_path):
     names = {"blues": 2, "jazz": 2, "metal": 2}
     write_genres({"genres_original": names})
-    with pytest.raises(
-        ValueError, match=r"has subfolders blues, jazz, metal\. Use dataset='.*/Data/genres_original'"
-    ):
+    with pytest.raises(ValueError, match=r"has subfolders blues, jazz, metal\. Use dataset='.*/Data/genres_original'"):
         datasets.load(str((tmp_path / "genres").rename(tmp_path / "Data")))
     data = datasets.load(str(tmp_path / "Data" / "genres_original"))
     assert data.genres == ("blues", "jazz", "metal")

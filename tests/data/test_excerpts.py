@@ -1,0 +1,56 @@
+import io
+import re
+
+import pytest
+
+from fmalib.data.excerpts import BLOCK, Bytes, Excerpt
+
+CONTENT = bytes(range(100))
+
+
+@pytest.fixture
+def path(tmp_path):
+    (tmp_path / "a.bin").write_bytes(CONTENT)
+    return tmp_path / "a.bin"
+
+
+def test_bytes_by_position_end_at_both_ends():
+    data = Bytes(io.BytesIO(CONTENT))
+    assert data.size == 100 and data.at(10, 3) == b"\n\x0b\x0c" and data.at(98, 5) == b"bc"
+    assert data.at(-1, 5) == data.at(100, 5) == b""
+    data.size = 50
+    assert data.at(48, 5) == b"01" and data.at(50, 1) == b""
+
+
+@pytest.mark.parametrize("place", [0, BLOCK - 2, BLOCK, 3 * BLOCK + 5])
+def test_search_finds_a_pattern_across_blocks(place):
+    data = Bytes(io.BytesIO(bytes(place) + b"mark" + bytes(99)))
+    assert data.search(re.compile(b"mark"), 0) == place
+    assert data.search(re.compile(b"mark"), place + 1) == data.size == place + 103
+
+
+def test_an_excerpt_reads_and_seeks_like_the_same_bytes_in_a_file(path):
+    pieces = [(90, 100), b"", b"between", (5, 5), (0, 20)]
+    whole = CONTENT[90:] + b"between" + CONTENT[:20]
+    with Excerpt(path, pieces) as excerpt, io.BytesIO(whole) as file:
+        assert len(excerpt) == len(whole) and excerpt.readable() and excerpt.seekable()
+        for offset, whence, length in [(0, 0, 100), (8, 0, 12), (-5, 2, 9), (3, 1, 1), (40, 0, 1), (-30, 2, 3), (2, 1, 30)]:
+            assert excerpt.seek(offset, whence) == file.seek(offset, whence)
+            assert excerpt.read(length)[:1] == file.read(length)[:1]
+            file.seek(excerpt.tell())
+        excerpt.seek(0)
+        assert excerpt.readall() == whole
+        assert excerpt.seek(-999, io.SEEK_CUR) == 0
+
+
+def test_an_empty_excerpt_and_a_closed_one(path):
+    excerpt = Excerpt(path, [])
+    assert len(excerpt) == 0 and excerpt.read() == b""
+    excerpt.close()
+    assert excerpt.closed and excerpt._file.closed
+
+
+def test_a_file_that_became_shorter_ends_early(path):
+    with Excerpt(path, [(0, 200), b"end"]) as excerpt:
+        excerpt.seek(95)
+        assert excerpt.read(50) == CONTENT[95:] and excerpt.read(50) == b""

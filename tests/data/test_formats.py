@@ -1,0 +1,84 @@
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from helpers import mp3, tone
+
+from fmalib.data import audio, formats
+
+SUFFIX = {"SVX": "iff", "IRCAM": "sf", "NIST": "sph", "WAVEX": "wav", "MPC2K": "mpc"}  # else the format's name
+LOSSY = {"MP3": 0.95, "OGG": 0.95}  # correlation with the signal, else above 0.999
+WRITABLE = sorted(set(soundfile.available_formats()) - {"RAW", "SD2", "XI"})  # no header; a resource fork; no sample rate
+OTHERS = [("aif", "AIFF"), ("aifc", "AIFF"), ("snd", "AU"), ("oga", "OGG"), ("wave", "WAV"), ("bwf", "WAV")]
+
+
+@pytest.mark.parametrize("suffix, format", [*((SUFFIX.get(name, name.lower()), name) for name in WRITABLE), *OTHERS])
+def test_every_format_of_libsndfile_is_found_and_decoded(tmp_path, suffix, format):
+    signal = tone(440, 1)
+    soundfile.write(tmp_path / f"a.{suffix}", signal, 8000, format=format)
+    assert formats.audio_files(tmp_path) == [Path(f"a.{suffix}")]
+    decoded = audio.decode(tmp_path / f"a.{suffix}", 8000)
+    assert abs(len(decoded) - 8000) <= (1152 if format == "MP3" else 60)  # SDS has packets of 60 samples
+    assert np.corrcoef(decoded[:8000], signal[: len(decoded)])[0, 1] > LOSSY.get(format, 0.999)
+    assert audio.duration(tmp_path / f"a.{suffix}") == pytest.approx(len(decoded) / 8000, abs=1 / 8000)
+
+
+def test_opus(tmp_path):
+    soundfile.write(tmp_path / "a.opus", tone(440, 1), 8000, format="OGG", subtype="OPUS")
+    assert len(audio.decode(tmp_path / "a.opus", 8000)) == 8000 and formats.audio_files(tmp_path) == [Path("a.opus")]
+
+
+def test_files_in_order_without_hidden_ones_and_what_is_no_audio(tmp_path):
+    names = "b/2.MP3 b/10.wav a/x.m4a a/.hidden.mp3 .git/x.mp3 cover.jpg notes.txt b/list.m3u8 b/read.me tracks.csv b/song.kar"
+    for name in names.split():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"anything")
+    found = [path.as_posix() for path in formats.audio_files(tmp_path)]
+    assert found == ["a/x.m4a", "b/10.wav", "b/2.MP3"]
+
+
+def test_libsndfile_tells_files_without_a_known_suffix(tmp_path):
+    soundfile.write(tmp_path / "song", tone(440, 0.1), 8000, format="FLAC")
+    (tmp_path / "song.00001").write_bytes((tmp_path / "song").read_bytes())
+    (tmp_path / "mp3 without suffix").write_bytes(mp3(tone(440, 0.1)))  # begins like many other files
+    (tmp_path / "README").write_text("no audio")
+    (tmp_path / "empty").write_bytes(b"")
+    assert formats.audio_files(tmp_path) == [Path("song"), Path("song.00001")]
+
+
+def test_links_are_followed_once_and_broken_ones_named(tmp_path):
+    (tmp_path / "music" / "rock").mkdir(parents=True)
+    soundfile.write(tmp_path / "elsewhere.wav", tone(440, 0.1), 8000)
+    (tmp_path / "music" / "rock" / "linked.wav").symlink_to(tmp_path / "elsewhere.wav")
+    (tmp_path / "music" / "rock" / "again").symlink_to(tmp_path / "music")
+    (tmp_path / "music" / "rock" / "gone.wav").symlink_to(tmp_path / "nowhere.wav")
+    (tmp_path / "music" / "rock" / "folder.wav").mkdir()
+    os.mkfifo(tmp_path / "music" / "rock" / "pipe.wav")
+    failed = []
+    assert formats.audio_files(tmp_path / "music", lambda *found: failed.append(found)) == [Path("rock/linked.wav")]
+    assert failed == [(Path("rock/gone.wav"), "no such file or directory")]
+
+
+def test_a_folder_that_cannot_be_listed_is_named(tmp_path, monkeypatch):
+    (tmp_path / "closed").mkdir()
+    scandir = os.scandir
+
+    def refuse(path):
+        if Path(path).name == "closed":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    failed = []
+    assert formats.audio_files(tmp_path, lambda *found: failed.append(found)) == []
+    assert failed == [(Path("closed"), "permission denied")]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="only POSIX has such names")
+def test_a_name_that_is_not_utf8(tmp_path):
+    path = tmp_path / os.fsdecode(b"caf\xe9.wav")
+    soundfile.write(os.fsencode(path), tone(440, 0.5), 8000, format="WAV")
+    assert formats.audio_files(tmp_path) == [Path(path.name)]
+    assert len(audio.decode(path, 8000)) == 4000
