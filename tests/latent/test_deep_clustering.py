@@ -24,6 +24,7 @@ def handwritten(n):
     return (x[:n] / np.sqrt(np.mean(x**2))).astype(np.float32), labels[:n]
 
 
+@pytest.mark.slow
 def test_dec_and_idec_gain_on_digits_as_published():
     x, labels = handwritten(900)
     network = digits.pretrained(x, units=(200, 200, 10), epochs=60, batch_size=128)

@@ -77,7 +77,7 @@ def one_genre(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("methods, drawn", [("pca,lda", ["pca"]), ("lda", [])])
+@pytest.mark.parametrize("methods, drawn", [("pca,lda", ["pca"]), pytest.param("lda", [], marks=pytest.mark.slow)])
 def test_one_genre_is_mapped_without_what_needs_two(one_genre, tmp_path, methods, drawn):
     options = ["-p", "quick", "True", "-p", "methods", methods, "-p", "features", "classifier,mfcc", "-p", "epochs", "1"]
     status, log, text = papermill(NAME, tmp_path, "-p", "dataset", str(one_genre), *options, "-p", "min_segments", "1")
