@@ -11,7 +11,7 @@ ORDER = {  # package, or module at the top: its modules
     "paths": "",
     "progress": "",
     "bootstrap": "",
-    "data": "tracks splits tags excerpts mpeg ffmpeg containers audio formats file_facts fma genre_folder "
+    "data": "tracks splits excerpts mpeg ffmpeg tags containers audio formats file_facts fma genre_folder "
     "synth_recipes synth_instruments synth_render synth datasets audio_cache segments",
     "signal": "stft mel mdct codewords",
     "models": "layers losses original mdct_autoencoders sparse_mdct audeep classifiers architectures",

@@ -34,6 +34,10 @@ def main(arguments=None):
     except BrokenPipeError:  # the reader, such as `head`, has enough; what is still buffered goes nowhere
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
+    except OSError as error:  # a full disk, mostly
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print(f"error: the output cannot be written: {_reason(error)}", file=sys.stderr)
+        return 1
 
 
 def classify_files(files, folder, *, over_time=False, as_json=False):

@@ -100,6 +100,7 @@ def start(shell, *, least=None, choices=None, lists=None):
         (out_dir / folder).mkdir(parents=True, exist_ok=True)
     warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # names in scripts that matplotlib cannot draw
     warnings.filterwarnings("ignore", message="IProgress not found")  # libraries' widget bars; ours need none
+    warnings.filterwarnings("ignore", message="Compilation requested for previously compiled")  # within librosa 1.0
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # else it warns that several models are traced one by one
     versions = runs.versions()
     shown = ("fmalib", "python", "tensorflow", "keras", "librosa", "numpy")

@@ -19,6 +19,7 @@ LONGEST_SAMPLES = 1 << 29  # 1 GiB of int16: a record of TensorFlow's holds at m
 LONGEST_BELIEVED = 86_400  # seconds; a header that promises more is checked by decoding
 CANCELLED = 0.01  # of the channels' power is left in their mean: they are opposite
 SPARSE = 7  # every 7th sample tells the power of a channel
+SPIKES = 0.001  # of the values, at most, are clipped where they go far beyond full scale
 STRETCH = 4096  # such samples are looked at together: 0.65 s at 44.1 kHz
 
 
@@ -31,6 +32,8 @@ class _Facts:
     promised: float | None = None  # by the header
     certain: bool = False  # whether the header is right and the file too short
     peak: float = 0.0
+    beyond: int = 0  # float values beyond full scale, of all channels
+    values: int = 0
     power: np.ndarray | float = 0.0  # of each channel
     cancelled: float = 0.0  # power of stretches whose mean is far below the channels
     error: str = ""
@@ -56,8 +59,8 @@ def decode(path, sample_rate, *, expected_seconds=None, notice=None):
         path: of an audio file.
         sample_rate: rate of the result in Hz.
         expected_seconds: duration according to the data set.
-        notice: function that is called with each remark on a file that is used: "scaled: ...", "opposite channels: ...",
-            "length: ...", "damaged: ..."; None drops them.
+        notice: function that is called with each remark on a file that is used: "scaled: ...", "clipped: ...",
+            "opposite channels: ...", "length: ...", "damaged: ...", "not MP3: ..."; None drops them.
 
     Raises:
         AudioError: not decodable, empty, truncated or damaged so that less than 95 % can be read, not finite, silent, or longer
@@ -67,6 +70,8 @@ def decode(path, sample_rate, *, expected_seconds=None, notice=None):
     check_rate(sample_rate)
     notice = notice or (lambda text: None)
     found = containers.find(path)
+    for remark in found.remarks:
+        notice(remark)
     decoded, seconds, left = [], 0.0, LONGEST_SAMPLES
     for number, part in enumerate(found.parts, start=1):
         try:
@@ -138,7 +143,9 @@ def _decode_part(part, sample_rate, longest, notice):
     if facts.error:  # soundfile drops the block in which an error occurs
         audio, facts = _mix(part, sample_rate, longest, block_seconds=TOLERANCE / 2)
     _check_length(part, facts, notice)
-    scale = _full_scale(facts.peak)
+    scale = _full_scale(facts.peak, facts.beyond / max(1, facts.values))
+    if scale == 1 and facts.peak > 1:
+        notice(f"clipped: {facts.beyond} of {facts.values} values are beyond full scale, up to {facts.peak:.6g}")
     if scale != 1:
         notice(f"scaled: values reach {facts.peak:.6g}, divided by {scale:.6g}")
     opposite = facts.cancelled > 0.1 * np.sum(facts.power) > 0
@@ -155,7 +162,7 @@ def _mix(part, sample_rate, longest, *, channel=None, scale=1, block_seconds=Non
     facts, parts, length = _Facts(), [], 0
     with part.open() as file:
         _check_file_rate(file)
-        _check_longest((part.seconds or 0) * sample_rate, longest, sample_rate)
+        _check_longest((part.seconds or _seconds_by_size(file)) * sample_rate, longest, sample_rate)
         resampler = soxr.ResampleStream(file.samplerate, sample_rate, 1, dtype="float32", quality="HQ")
         for block in _blocks(file, facts, block_seconds or BLOCK_SECONDS):
             # block.mean(axis=1) takes nearly as long as decoding
@@ -182,6 +189,8 @@ def _blocks(file, facts, seconds=BLOCK_SECONDS):
             facts.frames += len(block)
             if floats:
                 facts.peak = max(facts.peak, float(np.abs(block).max()))
+                facts.beyond += int((np.abs(block) > 1).sum())
+                facts.values += block.size
             yield block
     except (soundfile.LibsndfileError, ffmpeg.FfmpegError) as error:
         facts.error = str(error).removeprefix("Error : ").rstrip(".") or "the decoder stopped"
@@ -211,6 +220,11 @@ def _promised(file):
     return file.frames / file.samplerate, False
 
 
+def _seconds_by_size(file):
+    """Returns the duration of a file whose size says it, as of wav; 0 for others, whose headers may be wrong."""
+    return 0 if getattr(file, "format", "OGG") in ("OGG", "FLAC", "MP3") else file.frames / file.samplerate
+
+
 def _check_length(part, facts, notice):
     """Raises AudioError where less than 95 % of a part's audio could be read; remarks on smaller gaps, and on wrong headers."""
     seconds, held, certain = facts.seconds, facts.promised, facts.certain
@@ -232,9 +246,12 @@ def _check_truncated(seconds, held):
         raise AudioError(f"truncated: {seconds:.1f} s of {held:.1f} s decoded")
 
 
-def _full_scale(peak):
-    """Returns the divisor of float samples by their highest value: 1, full scale of 16, 24 or 32 bits, or that value."""
-    if peak <= 1:
+def _full_scale(peak, beyond):
+    """Returns the divisor of float samples by their highest value and the share of values beyond 1.
+
+    It is 1 for music in range and for single spikes, full scale of 16, 24 or 32 bits for integers, else the highest value.
+    """
+    if peak <= 1 or (peak > 4 and beyond < SPIKES):
         return 1
     scales = [1 << bits for bits in (15, 23, 31) if peak <= 1 << bits]
     return scales[0] if peak > 128 and scales else peak

@@ -21,6 +21,7 @@ UNKNOWN_SIZE = 0x7FFFF000  # wav sizes from here on are of streams: the length w
 UNKNOWN_FRAMES = 1 << 60  # libsndfile's number of frames of such a stream is above this
 MOST_CHUNKS = 10_000  # of a wav file: a hostile one may have a million
 MOST_PARTS = 10_000  # of a file; a day of chained radio has a few hundred
+_FOREIGN = re.compile(rb"(?P<other>PK\x03\x04|\xff\xd8\xff|\x89PNG|fLaC|OggS|Rar!|%PDF)|ID3|[A-Za-z][A-Za-z0-9 ]{3}")
 _PAGE, _FLAC = re.compile(rb"OggS\0"), re.compile(rb"fLaC[\0\x80]\0\0\x22")
 
 
@@ -59,11 +60,13 @@ class Parts:
         parts: list of `Part`, at least one.
         cut: whether the file stops in the middle of a frame or page.
         truncated: whether it also has fewer frames than its header promises.
+        remarks: notices on the file as a whole, a tuple of strings.
     """
 
     parts: list
     cut: bool = False
     truncated: bool = False
+    remarks: tuple = ()
 
 
 def find(path):
@@ -85,8 +88,14 @@ def find(path):
         suffix = path.suffix.lower()
         if not ffmpeg.is_there():
             reason = f"{suffix} needs the program ffmpeg, install it or convert the files to flac"
-            raise AudioError(reason if suffix in ffmpeg.SUFFIXES else "not readable as audio") from error
+            raise AudioError(reason if suffix in ffmpeg.SUFFIXES or _for_ffmpeg(path) else "not readable as audio") from error
     return Parts([Part(partial(_ffmpeg, path))])
+
+
+def _for_ffmpeg(path):
+    """Returns whether a file begins like an MP4, ASF, Matroska or AAC file, whatever its suffix."""
+    with open(path, "rb") as file:
+        return re.match(rb"....ftyp|0&\xb2u|\x1aE\xdf\xa3|\xff[\xf0\xf1\xf8\xf9]", file.read(16), re.DOTALL) is not None
 
 
 def _ffmpeg(path):
@@ -102,6 +111,8 @@ def _split(path, data):
     start = mpeg.id3_end(data, 0)
     if data.at(0, 4) == b"RIFF":
         return _riff(path, data)
+    if data.at(0, 4) == b"FORM":
+        return _aiff(path, data)
     if data.at(start, 4) == b"OggS":
         return _ogg(path, data, start)
     if data.at(start, 4) == b"fLaC":
@@ -131,7 +142,10 @@ def _mpeg(path, data):
     if not runs:
         return None
     parts = [_part(path, None if run.plain else run.pieces(), seconds=run.seconds, promised=run.promised) for run in runs]
-    return Parts(parts, runs[-1].cut, runs[-1].truncated)
+    size, junk = sum(stop - start for run in runs for start, stop in run.ranges), runs[-1].junk
+    lost = junk / size * sum(run.seconds for run in runs)
+    remarks = (f"not MP3: {junk:,} bytes between or behind the frames, as long as {lost:.1f} s of them",) if lost > 0.1 else ()
+    return Parts(parts, runs[-1].cut, runs[-1].truncated, remarks)
 
 
 def _ogg(path, data, start):
@@ -169,7 +183,7 @@ def _flac(path, data, start):
 def _riff(path, data):
     """Returns one part for each wav file in a file, or None where libsndfile finds all audio by itself.
 
-    A data chunk with anything but a chunk behind it has a wrong size: it goes on to the end.
+    A data chunk with anything but a chunk or a known kind of file behind it has a wrong size: it goes on to the end.
     """
     parts, position, data.size = [], 0, mpeg.end_of_audio(data)
     while data.at(position, 4) == b"RIFF":
@@ -178,12 +192,27 @@ def _riff(path, data):
         if begin is None or end >= data.size:
             behind = data.size
         elif behind == end and data.at(end, 4) != b"RIFF" and data.search(mpeg.NOT_ZERO, end) < data.size:
+            if foreign := _FOREIGN.match(data.at(end, 4)) or _FOREIGN.match(data.at(end - 1, 4)):  # no byte of padding
+                rest = f"not wav: {data.size - end:,} bytes behind the audio are not read"
+                parts.append(_part(path, [(position, end)]))
+                return Parts(parts, remarks=(rest,) if foreign["other"] else ())
             size = (data.size - begin).to_bytes(4, "little")
             promised = (end - begin) / max(1, int.from_bytes(data.at(position + 28, 4), "little")) or None
             parts.append(_part(path, [(position, begin - 4), size, (begin, data.size)], promised=promised))
             return Parts(parts)
         parts.append(_part(path, [(position, behind)]))
         position = behind
+    return Parts(parts) if len(parts) > 1 else None
+
+
+def _aiff(path, data):
+    """Returns one part for each of several AIFF files in a file, None for a single one."""
+    parts, position = [], 0
+    while data.at(position, 4) == b"FORM":
+        size = int.from_bytes(data.at(position + 4, 4), "big")
+        end = min(data.size, position + 8 + size + size % 2)
+        parts.append(_part(path, [(position, end)]))
+        position = end
     return Parts(parts) if len(parts) > 1 else None
 
 

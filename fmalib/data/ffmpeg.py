@@ -16,7 +16,8 @@ DEMUXERS = (
 )
 _NAMES = (  # of audio, and of videos, whose first sound track is read
     "3g2,3gp,aa3,aac,ac3,adts,aif,alac,amr,ape,asf,avi,dff,dsf,dts,eac3,flv,m4a,m4b,m4p,m4r,m4v,mka,mkv,"
-    "mov,mp+,mp4,mpc,mpg,mpeg,mpp,oma,ogv,ogm,ra,rm,rmvb,shn,spx,tak,tta,weba,webm,wma,wmv,wv"
+    "mov,mp+,mp4,mpc,mpg,mpeg,mpp,oma,ogv,ogm,ra,rm,rmvb,shn,spx,tak,tta,weba,webm,wma,wmv,wv,"
+    "3ga,aa,aax,awb,dtshd,f4a,f4v,m2ts,mlp,mts,ofr,thd,vob"
 )
 SUFFIXES = [f".{name}" for name in _NAMES.split(",")]
 _AU_HEADER = struct.Struct(">4s5I")
@@ -105,9 +106,33 @@ def seconds(path):
     return _duration(text) or int(packets[-1]) / 1e6
 
 
+def tags(path):
+    """Returns {key in lower case: text} of a file's tags from the first MiB that ffmpeg prints of them; {} on any failure.
+
+    Bytes outside UTF-8 stand as surrogates, as in Python's file names (`surrogateescape`).
+    """
+    command = _command(path, "-loglevel", "quiet") + ["-t", "0", "-c", "copy", "-f", "ffmetadata", "pipe:1"]
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    try:
+        with subprocess.Popen(command, **pipes) as process:
+            printed = process.stdout.read(1 << 20).decode("utf-8", "surrogateescape")
+            process.kill()
+    except OSError:
+        return {}
+    found = {}
+    for line in re.findall(r"((?:\\.|[^\\\n])+)\n", printed, re.DOTALL):  # a backslash hides = ; # \ and the end of a line
+        if line in ("[STREAM]", "[CHAPTER]"):  # their titles are not the file's
+            break
+        if pair := re.match(r"((?:\\.|[^\\=])+)=(.*)", line, re.DOTALL):
+            key, text = (re.sub(r"\\(.)", r"\1", part, flags=re.DOTALL) for part in pair.groups())
+            found[key.lower()] = text
+    return found
+
+
 def _duration(text):
-    """Returns the seconds by the container, None where it does not say; `text` is what ffmpeg printed."""
-    found = None if "Estimating duration" in text else re.search(r"Duration: (\d+):(\d+):([\d.]+)", text)
+    """Returns the seconds by the container, None where it does not say or has a picture too; `text` is what ffmpeg printed."""
+    pictures = [line for line in text.splitlines() if "Video: " in line and "attached pic" not in line]
+    found = None if pictures or "Estimating duration" in text else re.search(r"Duration: (\d+):(\d+):([\d.]+)", text)
     return 3600 * int(found[1]) + 60 * int(found[2]) + float(found[3]) if found else None
 
 

@@ -31,15 +31,17 @@ def audio_files(root, failed=None):
     def unreadable(error):
         failed(Path(error.filename).relative_to(root), reason_of(error))
 
-    for folder, subfolders, names in os.walk(root, followlinks=True, onerror=unreadable):
-        real = os.path.realpath(folder)
-        subfolders[:] = [] if real in seen else sorted(name for name in subfolders if not name.startswith("."))
-        if real not in seen:
-            relative = Path(folder).relative_to(root)
-            files += [
-                relative / name for name in names if not name.startswith(".") and _is_audio(root, relative / name, failed)
-            ]
-        seen.add(real)
+    tops = [os.fspath(root)]
+    while tops:  # links come last: a folder that lies here too keeps its own name
+        for folder, subfolders, names in os.walk(tops.pop(0), onerror=unreadable):
+            real = os.path.realpath(folder)
+            subfolders[:] = [] if real in seen else sorted(name for name in subfolders if not name.startswith("."))
+            tops += [place for name in subfolders if os.path.islink(place := os.path.join(folder, name))]
+            if real not in seen:
+                relative = Path(folder).relative_to(root)
+                shown = [relative / name for name in names if not name.startswith(".")]
+                files += [name for name in shown if _is_audio(root, name, failed)]
+            seen.add(real)
     return sorted(files)
 
 

@@ -80,28 +80,32 @@ def notes(root, tracks, excluded):
         if len(below) > 1:
             names = ", ".join(below[:3]) + (", ..." if len(below) > 3 else "")
             yield f"If its {len(below)} subfolders ({names}) are the genres, use dataset={str(root / genres[0])!r}."
-    elif _are_genres(below):
+    alike = [genre for genre in genres if sum(_letters(genre) == _letters(other) for other in genres) > 1]
+    if alike:
+        yield f"Genres with nearly the same name: {', '.join(alike)}."
+    if len(genres) > 1 and _are_genres(below):
         yield f"The folders below the genres, taken for artists, are named like genres: {', '.join(below[:5])}."
 
 
 def _check_depth(root, files):
-    """Raises ValueError where folders one level deeper are named like genres and the topmost are not, or are FMA's numbers."""
-    tops = {relative.parts[0] for relative in files if len(relative.parts) > 1}
-    if tops and all(len(top) == 3 and top.isdecimal() for top in tops):
-        raise ValueError(
-            f"{root} looks like the audio of FMA, whose genres are in fma_metadata/tracks.csv: use dataset='fma_small' (or its "
-            f"other name) and data_dir, the folder that holds both. Received: dataset={str(root)!r}"
-        )
-    deeper = defaultdict(set)
+    """Raises ValueError where folders further below are named like genres and the topmost are not, or are FMA's numbers."""
+    below = defaultdict(set)  # folder: names of its subfolders that hold audio
     for relative in files:
-        if len(relative.parts) > 2:
-            deeper[relative.parts[0]].add(relative.parts[1])
-    meant = [top for top, names in sorted(deeper.items()) if _are_genres(names)]
-    if meant and not _are_genres(tops):
-        use = " or ".join(f"dataset={str(root / top)!r}" for top in meant[:3])
-        names = ", ".join(sorted(deeper[meant[0]])[:5])
+        for level in range(len(relative.parts) - 1):
+            below[relative.parts[:level]].add(relative.parts[level])
+    numbered = [top for top, names in below.items() if all(len(name) == 3 and name.isdecimal() for name in names)]
+    if numbered and (numbered[0] == () or numbered[0][-1] in fma.ARCHIVES):
         raise ValueError(
-            f"The genres seem to lie one folder deeper: {meant[0]} has subfolders {names}. Use {use}. "
+            f"{root.joinpath(*numbered[0])} looks like the audio of FMA, whose genres are in fma_metadata/tracks.csv: use "
+            "dataset='fma_small' (or its other name) and data_dir, the folder that holds both. "
+            f"Received: dataset={str(root)!r}"
+        )
+    meant = [] if _are_genres(below[()]) else sorted((top for top, names in below.items() if _are_genres(names)), key=len)
+    if meant and (len(meant[0]) == 1 or len(below[()]) == 1):
+        use = " or ".join(f"dataset={str(root.joinpath(*top))!r}" for top in meant[:3] if len(top) == len(meant[0]))
+        names = ", ".join(sorted(below[meant[0]])[:5])
+        raise ValueError(
+            f"The genres seem to lie deeper: {'/'.join(meant[0])} has subfolders {names}. Use {use}. "
             f"Received: dataset={str(root)!r}"
         )
 

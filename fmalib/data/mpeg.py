@@ -58,6 +58,7 @@ class Run:
         ranges: their (start, stop) in bytes; neighbours are joined.
         cut: whether an incomplete frame follows.
         delay, padding: samples by the Info frame that an encoder added before and behind the music.
+        junk: bytes of the file that are neither frames nor tags nor zeros, of all runs together; kept at the last one.
         plain: whether decoders find exactly these frames by themselves: the only ones, behind at most one tag, without a gap.
     """
 
@@ -70,6 +71,7 @@ class Run:
     cut: bool = False
     delay: int = 0
     padding: int = 0
+    junk: int = 0
     plain: bool = False
 
     @property
@@ -150,13 +152,14 @@ def runs(data):
     a change of format.
     """
     data.size = end_of_audio(data)
-    found, position, in_sync, candidates = [], 0, None, 0
+    found, position, in_sync, candidates, junk = [], 0, None, 0, 0
     while position < data.size and candidates < CANDIDATES:
         head = data.at(position, HEAD)
         frame = parse(head)
         if frame is None or (frame.format != in_sync and not _confirmed(data, position, frame)):
-            in_sync, candidates = None, candidates + 1
-            position = _next_candidate(data, position, head)
+            following = _next_candidate(data, position, head)
+            junk += following - position if any(head[:4]) and not _is_tag(head) else 0
+            in_sync, candidates, position = None, candidates + 1, following
             continue
         claimed = _claimed_frames(head, frame)
         if claimed is not None or not found or found[-1].frame.format != frame.format:
@@ -164,9 +167,10 @@ def runs(data):
         _add(found[-1], frame, position, data, claimed)
         in_sync, position = frame.format, position + frame.length
     found = [run for run in found if run.frames]
-    if len(found) == 1 and found[0].info_is_true:
-        run = found[0]
-        run.plain = run.info[0] == id3_end(data, 0) and run.ranges == [(run.info[1], run.ranges[-1][1])]
+    if found:
+        run, found[-1].junk = found[0], junk
+        ranges = [(run.info[1], run.ranges[-1][1])] if run.info_is_true and len(found) == 1 else None
+        run.plain = run.ranges == ranges and run.info[0] == id3_end(data, 0)
     return found
 
 

@@ -137,8 +137,8 @@ def _fold(tracks, tested, seed):
     n_genres = tracks["genre"][split == "training"].nunique()
     if not all(counts.values()) or n_genres < min(2, tracks["genre"].nunique()):
         raise ValueError(
-            "Each fold needs training tracks of two genres, and validation and test tracks. Add artists (two in each genre and "
-            "three in one are the least), or ask for folds=1. "
+            "Each fold needs training tracks of two genres, and validation and test tracks: add artists, three or more of each "
+            "genre, or try another number of folds. "
             f"Received: {tracks['artist'].nunique()} artists; a fold has {counts} tracks, training of {n_genres} genres"
         )
     return split

@@ -1,12 +1,13 @@
 """Tags of a music file of any format, and one name for each artist whatever the tags and folders spell.
 
-`read` asks mutagen and libsndfile. `artist_key` says which names are the same artist or none. `unify` names the tracks.
+`read` asks mutagen, libsndfile and ffmpeg. `artist_key` says which names are the same artist or none. `unify` names the tracks.
 """
 
 import functools
 import io
 import os
 import re
+import struct
 import unicodedata
 from collections import Counter, defaultdict
 from dataclasses import dataclass, fields
@@ -17,30 +18,40 @@ from mutagen.apev2 import APEv2
 from mutagen.id3 import ID3
 from scipy.cluster.hierarchy import DisjointSet
 
-KEYS = {  # field: keys of ID3v2, MP4, Vorbis comments and APEv2, ASF and libsndfile in lower case, the best first
-    "artist": ("tpe1", "©art", "artist", "author"),
-    "album_artist": ("tpe2", "aart", "albumartist", "album artist", "album_artist", "wm/albumartist", "txxx:albumartist"),
-    "album": ("talb", "©alb", "album", "wm/albumtitle"),
-    "title": ("tit2", "©nam", "title"),
+from fmalib.data import ffmpeg
+
+KEYS = {  # field: keys of ID3v2, MP4, Vorbis comments and APEv2, ASF, RIFF, libsndfile and ffmpeg in lower case, the best first
+    "artist": ("tpe1", "©art", "artist", "author", "iart"),
+    "album_artist": (
+        *("tpe2", "aart", "albumartist", "album artist", "album_artist"),
+        *("wm/albumartist", "txxx:albumartist", "txxx:album artist"),
+    ),
+    "album": ("talb", "©alb", "album", "wm/albumtitle", "iprd"),
+    "title": ("tit2", "©nam", "title", "inam"),
 }
-SNDFILE_HEADERS = (b"RIFF", b"RIFX", b"RF64", b"FORM", b"caff")  # containers with tags that libsndfile alone reads
+RIFF_ORDER = {b"RIFF": "<", b"RIFX": ">"}  # first bytes: order of bytes in a number
+SNDFILE_HEADERS = (b"RF64", b"FORM", b"caff")  # containers with tags that libsndfile alone reads
 LONGEST_READ = 2**26  # bytes of one read: more than any cover picture, less than a damaged size field asks for
 LONGEST_TEXT = 1000  # characters of a tag
+LONGEST_INFO = 2**16  # bytes of a RIFF chunk of tags
+MOST_CHUNKS = 1000  # of a RIFF file
 
 NOBODY = """
 English: unknown, unknown artist, unknownartist, unknown artists, artist unknown, unknown performer, unknown composer,
     various, various artists, variousartists, various artist, various performers, various composers, va, v a, v/a,
     multiple artists, several artists, mixed artists, assorted artists, different artists, miscellaneous artists, misc artists,
     n/a, none, null, no artist, anonymous, anon, traditional, compilation, compilations, soundtrack, soundtracks,
-    original soundtrack, original motion picture soundtrack, ost, misc, miscellaneous
+    original soundtrack, original motion picture soundtrack, ost, misc, miscellaneous, artist, album artist, unknown singer,
+    unknown band, no name, untitled, undefined, sampler
 German: unbekannt, unbekannter künstler, unbekannte künstler, unbekannter interpret, unbekannte interpreten,
-    verschiedene, verschiedene künstler, verschiedene interpreten, diverse, diverse künstler, diverse interpreten
+    verschiedene, verschiedene künstler, verschiedene interpreten, diverse, diverse künstler, diverse interpreten,
+    unbekannter kuenstler, unbekannte kuenstler, verschiedene kuenstler, diverse kuenstler
 French: inconnu, artiste inconnu, interprète inconnu, artistes inconnus, divers, artistes divers, divers artistes,
     multi-interprètes, artistes variés, anonyme, compilation
 Spanish: desconocido, artista desconocido, intérprete desconocido, artistas desconocidos, varios, varios artistas,
     artistas varios, varios intérpretes, anónimo
 Italian: sconosciuto, artista sconosciuto, artisti sconosciuti, ignoto, vari, vari artisti, artisti vari, aa vv,
-    aavv, autori vari
+    aavv, vvaa, vv aa, v v a a, autori vari
 Portuguese: desconhecido, artista desconhecido, intérprete desconhecido, vários, vários artistas, vários intérpretes
 Catalan: artista desconegut, diversos artistes
 Dutch: onbekend, onbekende artiest, onbekende artiesten, verschillende artiesten, diverse artiesten, diversen
@@ -66,13 +77,15 @@ Chinese: 未知, 未知艺术家, 未知艺人, 未知歌手, 未知演唱者, �
     未知藝術家, 未知藝人, 未知演出者, 未知的演出者, 不詳, 華語群星, 合輯, 多位藝人, 眾藝人, 各藝人
 Korean: 알 수 없음, 알 수 없는 아티스트, 알 수 없는 음악가, 미상, 여러 아티스트, 여러 음악가, 다양한 아티스트
 """
-# After "the" and "little" comes a name ("The Ft. Worth Band", "Little Feat"); "feat." needs no blank behind, "feat" does.
+# After "the" and "little" comes a name ("The Ft. Worth Band", "Little Feat"). Behind "feat." and "feat:" no blank is needed.
 FEATURING = re.compile(
-    r"(?<!^)(?<!^the)(?<!^little)(?:[\s,;/-]+|[\s,;/-]*[(\[{]\s*)(?:(?:feat|ft)\.\s*|(?:feat|ft|featuring)\s+)\S.*$",
+    r"(?<!^)(?<!^the)(?<!^little)(?:[\s,;/-]+|[\s,;/-]*[(\[{]\s*)(?:feat|ft|featuring)(?:[.:：]\s*|\s+)\S.*$",
     re.IGNORECASE | re.DOTALL,
 )
-SHELF = re.compile(  # folders that are named after no artist
-    r"(?:cd|dis[ck]|dvd|side|vol\.?|volume)[ .-]*(?:\d{1,3}|[a-d])?|albums?|singles?|downloads?|unsorted|music|mp3|flac|wav"
+SHELF = re.compile(  # words of folders that are named after no artist
+    r"(?:cd|dis[ck]|dvd|side|vol|volume|fold) ?(?:\d{1,3}|[a-d])?|(?:19|20)\d\d|(?:19|20)?\d0(?: ?s|er)|"
+    r"albums?|unknown albums?|singles?|eps?|demos|live|compilations?|best of|(?:greatest )?hits|"
+    r"downloads?|unsorted|music|mp3|flac|wav|train|training|test|valid|validation"
 )
 # Typographer's and keyboard's signs; the dotless i, for I is the capital of both.
 SAME_SIGNS = str.maketrans("‘’ʼ´`‐‑‒–—−_ı", "'''''------ i")
@@ -97,7 +110,7 @@ class _Bounded(io.BufferedReader):
 
 
 def read(path):
-    """Returns the `Tags` of a music file in any container that mutagen or libsndfile knows; damaged tags are no tags.
+    """Returns the `Tags` of a music file in any container that mutagen, libsndfile or ffmpeg knows; damaged tags are no tags.
 
     Of several values, the first that is not empty counts. ID3v1 comes last, for it cuts names after 30 characters.
 
@@ -106,12 +119,14 @@ def read(path):
     """
     with _Bounded(io.FileIO(path)) as file:
         header = file.read(4)
-        sources = [_of_file(file), _of_tag(ID3, file), _of_tag(APEv2, file)]
+        sources = [_of_file(file), _of_tag(ID3, file), _of_tag(APEv2, file), _of_riff(file, header)]
     sources.sort(key=lambda tags: isinstance(tags, ID3) and tags.version < (2,))
     found = {field.name: "" for field in fields(Tags)}
     _fill(found, sources)
     if header in SNDFILE_HEADERS and not (found["artist"] and found["album"] and found["title"]):
         _fill(found, [_of_libsndfile(path)])
+    if not any(found.values()) and os.path.splitext(path)[1].lower() in ffmpeg.SUFFIXES and ffmpeg.is_there():
+        _fill(found, [_of_ffmpeg(path)])
     return Tags(**found)
 
 
@@ -133,13 +148,52 @@ def _of_tag(kind, file):
         return {}
 
 
+def _of_riff(file, header):
+    """Returns the texts of LIST INFO in WAV and AVI; {} for none. libsndfile would replace what is not UTF-8."""
+    found = {}
+    file.seek(12)
+    for name, data in _chunks(file, RIFF_ORDER[header]) if header in RIFF_ORDER else ():
+        if name == b"LIST" and data.startswith(b"INFO"):
+            texts = _chunks(io.BytesIO(data[4:]), RIFF_ORDER[header])
+            found |= {key.decode("latin-1"): _decoded(text) for key, text in texts}
+    return found
+
+
+def _chunks(file, order):
+    """Yields name and first `LONGEST_INFO` bytes of the RIFF chunks from here on."""
+    for _ in range(MOST_CHUNKS):
+        header = file.read(8)
+        if len(header) < 8:
+            return
+        name, size = struct.unpack(f"{order}4sI", header)
+        start = file.tell()
+        yield name, file.read(min(size, LONGEST_INFO))
+        file.seek(start + size + size % 2)
+
+
+def _decoded(data):
+    """Returns bytes as text: UTF-8, else cp1252, as Windows writes it in the West.
+
+    Other code pages look wrong, but different names stay different, and a name is the same in every file.
+    """
+    try:
+        return data.decode("utf-8")
+    except UnicodeError:
+        return data.decode("cp1252", "backslashreplace")
+
+
 def _of_libsndfile(path):
-    """Returns the metadata that libsndfile finds, as LIST INFO in WAV; {} for none."""
+    """Returns the metadata that libsndfile finds, as in AIFF and CAF, without texts that it could not decode; {} for none."""
     try:  # soundfile cannot encode a str that stands for a name outside UTF-8
         with soundfile.SoundFile(os.fspath(path) if os.name == "nt" else os.fsencode(path)) as file:
-            return file.copy_metadata()
+            return {key: text for key, text in file.copy_metadata().items() if "\ufffd" not in text}
     except Exception:
         return {}
+
+
+def _of_ffmpeg(path):
+    """Returns the tags that ffmpeg finds, as in Matroska, FLV and RealMedia; {} for none."""
+    return {key: _decoded(text.encode("utf-8", "surrogateescape")) for key, text in ffmpeg.tags(path).items()}
 
 
 def _fill(found, sources):
@@ -198,14 +252,14 @@ def artist_key(name):
     """Returns what is equal for two spellings of one artist, "" for a name that says nobody.
 
     Spellings differ in case, Unicode form, blanks and underscores, apostrophes and dashes, and in "feat. X" at the end. Nobody
-    is a name of punctuation alone, or a phrase of `NOBODY`, also with a number or " - " and more behind. "!!!",
+    is a name of punctuation alone, or a phrase of `NOBODY`, also with a number, brackets or " - " and more behind. "!!!",
     "†††" and "+/-" are bands: exclamation marks, daggers and mathematical signs count as letters.
     """
     text = FEATURING.sub("", _fold(name))
-    first = _words(text.split(" - ")[0])
-    nobody = first in _NOBODY or (re.sub(r"[\s\d]+$", "", first) in _NOBODY and first != "anonymous 4")
+    first = _words(re.sub(r"(\w.*?)(?: - | ?[(\[{]).*", r"\1", text))
+    numbered = re.sub(r"[\s\d]+$", "", first) in _NOBODY and not re.fullmatch(r"anonymous 4|artist ?\d+", first)
     empty = all(unicodedata.category(sign)[0] in "PZCM" or sign in "<>=~^|" for sign in text)
-    return "" if nobody or (empty and not set(text) & set("!†‡")) else text
+    return "" if first in _NOBODY or numbered or (empty and not set(text) & set("!†‡")) else text
 
 
 def unify(tags_and_folders):
@@ -213,12 +267,12 @@ def unify(tags_and_folders):
 
     A track stands under its artist tag, else its album artist, else its folder. The names behind the first join artists:
 
-    - A name with one artist under it is that artist ("beatles" holds "The Beatles").
+    - A name joins every artist that has all its words, or whose words it has all, "the" aside ("Bach" and "J. S. Bach",
+      "Davis, Miles" and "Miles Davis", "Queen" and "Queen (Live)").
     - A name with up to three artists under it, or one for every four untagged tracks, joins them if a track is untagged.
     - Where all tracks are tagged, it joins them if at most one of them has other such names or is the name itself. Otherwise
       a few performers of many composers, or guests on many albums, would chain a library to one artist.
-    - A name with more artists is a collection. It joins only artists of the same words ("Davis, Miles", "Miles Davis") and
-      those that it leads ("Prince" and "Prince & The Revolution").
+    - A name with more artists is a collection. It joins no others.
 
     Args:
         tags_and_folders: (`Tags`, name of the artist's folder or "") of each track.
@@ -239,7 +293,7 @@ def unify(tags_and_folders):
 def _names(tags, folder):
     """Returns {kind: name} of the names that say somebody, in the order of trust."""
     kinds = {"artist": tags.artist, "album_artist": tags.album_artist}
-    if not SHELF.fullmatch(_fold(folder)):
+    if not SHELF.fullmatch(_words(_fold(folder))):
         kinds["folder"] = folder
     return {kind: name for kind, name in kinds.items() if artist_key(name)}
 
@@ -250,19 +304,14 @@ def _joins(under, untagged):
     times = Counter((kind, key) for (kind, _), keys in few.items() for key in keys)
     for (kind, name), keys in under.items():
         shared = sum(times[kind, key] > 1 or key == name for key in keys)  # an artist with guests is none of the guests
-        all_one = (kind, name) in few and (len(keys) == 1 or shared <= 1 or (untagged[name] and name not in keys))
-        yield from ((name, key) for key in keys if all_one or _same_words(name, key) or _leads(name, key))
+        all_one = (kind, name) in few and (shared <= 1 or (untagged[name] and name not in keys))
+        yield from ((name, key) for key in keys if all_one or _contain(name, key))
 
 
-def _same_words(one, other):
-    """Returns whether two keys have the same words in any order, "the" aside."""
-    words = set(_words(one).split()) - {"the"}
-    return bool(words) and words == set(_words(other).split()) - {"the"}
-
-
-def _leads(name, key):
-    """Returns whether a key is the name with companions behind."""
-    return re.match(re.escape(name) + r"(?:\s?[,;/&+]| x | and | with | vs\.? )", key) is not None
+def _contain(one, other):
+    """Returns whether one of two keys has all words of the other, "the" aside."""
+    words = [set(_words(key).split()) - {"the"} for key in (one, other)]
+    return all(words) and words[0] & words[1] in words
 
 
 def _spellings(names, groups):

@@ -3,6 +3,7 @@
 import dataclasses
 import errno
 import json
+import os
 from pathlib import Path
 
 import keras
@@ -86,6 +87,8 @@ def recordings(name):
         fmalib.data.audio.AudioError: a folder without audio files.
     """
     path, failed = Path(name).expanduser(), {}
+    if not os.fspath(name):
+        raise audio.AudioError("an empty name")
     if not path.is_dir():
         return [path], failed
 

@@ -161,3 +161,20 @@ def test_a_file_shorter_than_the_table_says_is_used_with_a_notice(tmp_path):
 def test_wrong_rates_are_named(tmp_path, rate):
     with pytest.raises(ValueError, match="Received: sample_rate="):
         audio.decode(tmp_path / "a.wav", rate)
+
+
+def test_a_spike_does_not_silence_the_music(tmp_path):
+    music, notices = tone(440, 2), []
+    spiked = music.copy()
+    spiked[5000] = 1e6
+    decoded = audio.decode(write(tmp_path / "a.wav", spiked, 8000, subtype="FLOAT"), 8000, notice=notices.append)
+    assert decoded[5000] == 32767
+    np.testing.assert_array_equal(np.delete(decoded, 5000), np.delete(audio.to_int16(music), 5000))
+    assert notices == ["clipped: 1 of 16000 values are beyond full scale, up to 1e+06"]
+
+
+def test_a_wav_of_hours_is_refused_by_its_size(tmp_path, monkeypatch):
+    monkeypatch.setattr(audio, "LONGEST_SAMPLES", 8000)
+    monkeypatch.setattr(audio, "_blocks", lambda *args: pytest.fail("decoded"))
+    with pytest.raises(audio.AudioError, match=r"^longer than 0\.0 h at 8000 Hz: cut it into pieces$"):
+        audio.decode(write(tmp_path / "a.wav", tone(440, 2), 8000), 8000)

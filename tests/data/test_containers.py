@@ -82,6 +82,9 @@ WHOLE = {  # a name: bytes, their true seconds
     "wav joined": (coded("WAV") + coded("WAV", stereo(1, 44_100), 44_100), 3),
     "wav joined behind chunks": (coded("WAV") + b"id3 \4\0\0\0abcd" + coded("WAV") + b"LIST\3\0\0\0abc\0", 4),
     "wav with a tag at its end": (coded("WAV") + ID3V1, 2),
+    "wav with a raw ID3 tag behind": (coded("WAV") + id3(bytes(range(256)) * 300), 2),
+    "wav with a chunk that ends behind the file": (coded("WAV") + b"id3 \xff\xff\0\0" + bytes(range(256)), 2),
+    "aiff joined": (coded("AIFF") + coded("AIFF", stereo(1, 44_100), 44_100), 3),
     "au of unknown size": (coded("AU")[:8] + b"\xff" * 4 + coded("AU")[12:], 2),
 }
 
@@ -116,6 +119,24 @@ def test_a_header_with_a_wrong_length_is_noticed(tmp_path, data, seconds, promis
     decoded, _, notices = read(tmp_path, data)
     assert decoded == pytest.approx(seconds, abs=0.001)
     assert notices == [f"length: {seconds:.1f} s were read, its header has {promised:.1f} s"]
+
+
+JUNK = np.random.default_rng(0).integers(1, 255, 10_000, np.uint8).tobytes()
+
+
+@pytest.mark.parametrize(
+    "data, seconds, remark",
+    [
+        (MP3 + JUNK + MP3, 2 * MP3_SECONDS, "not MP3: 10,000 bytes between or behind the frames, as long as "),
+        (MP3 + coded("OGG"), MP3_SECONDS, "not MP3: "),
+        (coded("WAV") + b"PK\3\4" + JUNK, 2, "not wav: 10,004 bytes behind the audio are not read"),
+        (coded("WAV") + coded("FLAC"), 2, "not wav: "),
+    ],
+)
+def test_what_is_not_read_is_noticed(tmp_path, data, seconds, remark):
+    decoded, duration, notices = read(tmp_path, data, "a.mp3" if "MP3" in remark else "a.wav")
+    assert decoded == pytest.approx(seconds, abs=0.03) and duration == pytest.approx(seconds, abs=0.001)
+    assert len(notices) == 1 and notices[0].startswith(remark)
 
 
 TRUNCATED = {name: coded(name.upper()) for name in ("wav", "aiff", "au", "w64", "rf64", "flac")}

@@ -108,6 +108,15 @@ def test_a_video_without_sound(tmp_path):
             reads(tmp_path / "a.mp4")
 
 
+@needs_ffmpeg
+def test_a_picture_may_last_longer_than_the_sound(tmp_path):
+    by_ffmpeg(tmp_path / "a.mp4", tone(440, 1, 44_100), 44_100, *VIDEO)
+    notices = []
+    decoded = audio.decode(tmp_path / "a.mp4", 8000, notice=notices.append)
+    assert len(decoded) / 8000 == pytest.approx(1, abs=0.05) and notices == []
+    assert audio.duration(tmp_path / "a.mp4") == pytest.approx(1, abs=0.05)
+
+
 def test_closing_early_ends_the_program(tmp_path):
     file = ffmpeg.File(by_ffmpeg(tmp_path / "a.m4a", tone(440, 60, 44_100)))
     assert (file.samplerate, file.channels) == (44_100, 1) and file.read(100).shape == (100, 1)

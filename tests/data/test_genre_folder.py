@@ -193,6 +193,29 @@ def test_genres_one_folder_deeper_are_named(write_genres, tmp_path):
         datasets.load(str(root))
 
 
+def test_genres_two_folders_deeper_are_named(write_genres, tmp_path):
+    root = write_genres({"blues": {"a": 2}, "jazz": {"b": 2}}, "kaggle/Data/genres_original")
+    with pytest.raises(
+        ValueError, match=r"Data/genres_original has subfolders blues, jazz\. Use dataset='.*/Data/genres_original'"
+    ):
+        datasets.load(str(tmp_path / "kaggle"))
+    assert datasets.load(str(root)).genres == ("blues", "jazz")
+    write_genres({"000": {"a": 2}, "001": {"b": 2}}, "unpacked/fma_small")
+    with pytest.raises(ValueError, match=r"/unpacked/fma_small looks like the audio of FMA"):
+        datasets.load(str(tmp_path / "unpacked"))
+
+
+def test_a_link_does_not_take_the_place_of_a_genre(write_genres):
+    root = write_genres({"Jazz": {"a": 2}, "Rock": {"b": 2}})
+    (root / "Jazz" / "like this").symlink_to(root / "Rock", target_is_directory=True)
+    assert datasets.load(str(root)).tracks["genre"].value_counts().to_dict() == {"Jazz": 2, "Rock": 2}
+
+
+def test_genres_in_two_spellings_get_a_note(write_genres):
+    data = datasets.load(str(write_genres({"Hip-Hop": {"a": 1}, "hip hop": {"b": 1}, "Rock": {"c": 1}})))
+    assert "Genres with nearly the same name: Hip-Hop, hip hop." in data.notes
+
+
 def test_a_single_genre_gets_a_note_with_the_folder_that_may_be_meant(write_genres):
     root = write_genres({"Rock": {"Kinks": 2, "Who": 2, "Zombies": 2}})
     first, second = datasets.load(str(root)).notes[:2]
