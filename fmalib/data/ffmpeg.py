@@ -1,4 +1,4 @@
-"""Decoding by the program ffmpeg where it is on the path: m4a, aac, wma and whatever else libsndfile does not read."""
+"""Decoding and tags by the program ffmpeg where it is on the path: m4a, aac, wma and whatever else libsndfile does not read."""
 
 import re
 import shutil
@@ -120,7 +120,7 @@ def tags(path):
     except OSError:
         return {}
     found = {}
-    for line in re.findall(r"((?:\\.|[^\\\n])+)\n", printed, re.DOTALL):  # a backslash hides = ; # \ and the end of a line
+    for line in re.findall(r"(?:\\.|[^\\\n])+", printed, re.DOTALL):  # a backslash hides = ; # \ and the end of a line
         if line in ("[STREAM]", "[CHAPTER]"):  # their titles are not the file's
             break
         if pair := re.match(r"((?:\\.|[^\\=])+)=(.*)", line, re.DOTALL):

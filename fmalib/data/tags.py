@@ -256,7 +256,7 @@ def artist_key(name):
     "†††" and "+/-" are bands: exclamation marks, daggers and mathematical signs count as letters.
     """
     text = FEATURING.sub("", _fold(name))
-    first = _words(re.sub(r"(\w.*?)(?: - | ?[(\[{]).*", r"\1", text))
+    first = _words(re.match(r"\W*\w?.*?(?= - | ?[(\[{]|$)", text)[0])
     numbered = re.sub(r"[\s\d]+$", "", first) in _NOBODY and not re.fullmatch(r"anonymous 4|artist ?\d+", first)
     empty = all(unicodedata.category(sign)[0] in "PZCM" or sign in "<>=~^|" for sign in text)
     return "" if first in _NOBODY or numbered or (empty and not set(text) & set("!†‡")) else text
