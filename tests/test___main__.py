@@ -161,3 +161,20 @@ def test_an_interrupt_is_no_traceback(trained, music, monkeypatch):
 
     monkeypatch.setattr(audio, "decode", interrupted)
     assert classify(music, trained=trained) == 130
+
+
+def test_an_empty_name_is_not_the_current_folder(trained, capsys):
+    assert classify("", trained=trained) == 1
+    assert "error: : an empty name" in capsys.readouterr().err
+
+
+def test_an_output_that_cannot_be_written_is_one_line(trained, music, monkeypatch, capfd):
+    def full(*args, **options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(command, "_print", full)
+    (music / "broken.mp3").unlink()
+    with open(os.devnull, "w") as nowhere:  # `main` turns the stream that it has to there
+        monkeypatch.setattr(sys, "stdout", nowhere)
+        assert classify(music / "song.wav", trained=trained) == 1
+    assert capfd.readouterr().err.splitlines() == ["error: the output cannot be written: no space left on device"]

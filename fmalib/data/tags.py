@@ -269,10 +269,10 @@ def unify(tags_and_folders):
 
     - A name joins every artist that has all its words, or whose words it has all, "the" aside ("Bach" and "J. S. Bach",
       "Davis, Miles" and "Miles Davis", "Queen" and "Queen (Live)").
-    - A name with up to three artists under it, or one for every four untagged tracks, joins them if a track is untagged.
-    - Where all tracks are tagged, it joins them if at most one of them has other such names or is the name itself. Otherwise
-      a few performers of many composers, or guests on many albums, would chain a library to one artist.
-    - A name with more artists is a collection. It joins no others.
+    - A name under which a track stands that has no artist tag joins all artists under it: the track may be by any of them.
+    - Where all tracks are tagged, a name joins up to three artists if at most one of them has other such names or is the name
+      itself. Otherwise a few performers of many composers, or guests on many albums, would chain a library to one artist.
+    - A name with more artists, all tagged, is a collection. It joins no others.
 
     Args:
         tags_and_folders: (`Tags`, name of the artist's folder or "") of each track.
@@ -300,11 +300,11 @@ def _names(tags, folder):
 
 def _joins(under, untagged):
     """Yields pairs of keys of one artist; see `unify` for the rules."""
-    few = {name: keys for name, keys in under.items() if len(keys) <= max(3, untagged[name[1]] // 4)}
+    few = {name: keys for name, keys in under.items() if len(keys) <= 3}
     times = Counter((kind, key) for (kind, _), keys in few.items() for key in keys)
     for (kind, name), keys in under.items():
         shared = sum(times[kind, key] > 1 or key == name for key in keys)  # an artist with guests is none of the guests
-        all_one = (kind, name) in few and (shared <= 1 or (untagged[name] and name not in keys))
+        all_one = untagged[name] > 0 or ((kind, name) in few and shared <= 1)
         yield from ((name, key) for key in keys if all_one or _contain(name, key))
 
 

@@ -108,6 +108,14 @@ def test_a_video_without_sound(tmp_path):
             reads(tmp_path / "a.mp4")
 
 
+@pytest.mark.parametrize("begin", [b"\0\0\0 ftypM4A ", b"0&\xb2u\x8ef\xcf\x11", b"\x1aE\xdf\xa3", b"\xff\xf1\x50\x80"])
+def test_without_ffmpeg_a_file_of_another_kind_than_its_suffix_says_has_the_remedy(tmp_path, monkeypatch, begin):
+    monkeypatch.setattr(ffmpeg, "is_there", lambda: False)
+    (tmp_path / "a.mp3").write_bytes(begin + bytes(100))
+    with pytest.raises(audio.AudioError, match=r"^\.mp3 needs the program ffmpeg, install it or convert"):
+        audio.decode(tmp_path / "a.mp3", 8000)
+
+
 @needs_ffmpeg
 def test_a_picture_may_last_longer_than_the_sound(tmp_path):
     by_ffmpeg(tmp_path / "a.mp4", tone(440, 1, 44_100), 44_100, *VIDEO)
