@@ -71,3 +71,11 @@ def test_a_computation_that_fails_leaves_no_table(tmp_path):
 
 def test_names_of_any_bytes_are_printable():
     assert paths.printable(os.fsdecode(b"caf\xe9/\xc3\xa9.wav")) == "caf\\udce9/é.wav"
+
+
+def test_temporary_names_differ_within_a_process_too(tmp_path):  # processes of two containers may have one number
+    with paths.atomic(tmp_path / "a.json") as first, paths.atomic(tmp_path / "a.json") as second:
+        assert first != second and first.parent == second.parent == tmp_path and first.suffix == second.suffix == ".json"
+        first.write_text("1")
+        second.write_text("2")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]

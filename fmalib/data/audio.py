@@ -8,7 +8,7 @@ import soundfile
 import soxr
 
 from fmalib.data import containers, ffmpeg
-from fmalib.data.containers import AudioError
+from fmalib.data.containers import AudioError, TooLongError
 
 BLOCK_SECONDS = 30  # decoded at once: memory does not grow with the length of a file
 BLOCK_VALUES = 1 << 24  # decoded at once at most, of all channels: 64 MB
@@ -76,8 +76,10 @@ def decode(path, sample_rate, *, expected_seconds=None, notice=None):
     for number, part in enumerate(found.parts, start=1):
         try:
             audio, facts = _decode_part(part, sample_rate, left, notice)
+        except TooLongError:
+            raise
         except AudioError as error:
-            if len(found.parts) == 1 or str(error).startswith("longer"):
+            if len(found.parts) == 1:
                 raise
             notice(f"part left out: {number} of {len(found.parts)}, {error}")
             continue
@@ -116,20 +118,13 @@ def _duration(part):
         return part.seconds
     if part.promised is not None and part.promised < LONGEST_BELIEVED:
         return part.promised
+    if part.count is not None:
+        return part.count()
     with part.open() as file:
         _check_file_rate(file)
-        if isinstance(file, ffmpeg.File):
-            return _seconds_by_ffmpeg(file.path)
         if file.frames / file.samplerate < LONGEST_BELIEVED:
             return file.frames / file.samplerate
         return sum(map(len, _blocks(file, _Facts(), TOLERANCE / 2))) / file.samplerate
-
-
-def _seconds_by_ffmpeg(path):
-    try:
-        return ffmpeg.seconds(path)
-    except ffmpeg.FfmpegError as error:
-        raise AudioError(f"not readable as audio: {error}") from error
 
 
 def _check_file_rate(file):
@@ -260,7 +255,7 @@ def _full_scale(peak, beyond):
 def _check_longest(samples, longest, sample_rate):
     if samples > longest:
         hours = LONGEST_SAMPLES / sample_rate / 3600
-        raise AudioError(f"longer than {hours:.1f} h at {sample_rate} Hz: cut it into pieces")
+        raise TooLongError(f"longer than {hours:.1f} h at {sample_rate} Hz: cut it into pieces")
 
 
 def to_int16(audio):

@@ -29,6 +29,10 @@ class AudioError(ValueError):
     """A file that cannot be used; the message gives the reason, without the file's name."""
 
 
+class TooLongError(AudioError):
+    """A file of more audio than a record of the cache may hold."""
+
+
 class SoundFile(soundfile.SoundFile):
     """A sound file that is only read forwards: after each block, soundfile would seek, which fails at an unknown end."""
 
@@ -44,11 +48,13 @@ class Part:
     Attributes:
         open: function without arguments that returns a `SoundFile` or a `fmalib.data.ffmpeg.File`.
         seconds: duration by counting frames; None where they are not counted.
+        count: function without arguments that returns the duration without decoding; None where a `SoundFile` knows it.
         promised: duration by a header, which may be wrong; None where there is none.
     """
 
     open: Callable
     seconds: float | None = None
+    count: Callable | None = None
     promised: float | None = None
 
 
@@ -89,7 +95,7 @@ def find(path):
         if not ffmpeg.is_there():
             reason = f"{suffix} needs the program ffmpeg, install it or convert the files to flac"
             raise AudioError(reason if suffix in ffmpeg.SUFFIXES or _for_ffmpeg(path) else "not readable as audio") from error
-    return Parts([Part(partial(_ffmpeg, path))])
+    return Parts([Part(partial(_by_ffmpeg, ffmpeg.File, path), count=partial(_by_ffmpeg, ffmpeg.seconds, path))])
 
 
 def _for_ffmpeg(path):
@@ -98,9 +104,9 @@ def _for_ffmpeg(path):
         return re.match(rb"....ftyp|0&\xb2u|\x1aE\xdf\xa3|\xff[\xf0\xf1\xf8\xf9]", file.read(16), re.DOTALL) is not None
 
 
-def _ffmpeg(path):
+def _by_ffmpeg(function, path):
     try:
-        return ffmpeg.File(path)
+        return function(path)
     except ffmpeg.FfmpegError as error:
         why = f": {error}" if path.suffix.lower() in ffmpeg.SUFFIXES else ""
         raise AudioError(f"not readable as audio{why}") from error

@@ -6,15 +6,13 @@ Sources are the embedded synthetic corpus (`"synth"`), the Free Music Archive in
 
 import dataclasses
 import hashlib
-import os
-import zlib
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from fmalib import paths
-from fmalib.data import fma, genre_folder, splits, synth
+from fmalib.data import file_facts, fma, genre_folder, splits, synth
 from fmalib.data.splits import assert_artists_disjoint
 from fmalib.data.tracks import SPLITS, UNKNOWN_ARTIST, count_artists, describe_excluded
 
@@ -74,7 +72,7 @@ def load(dataset="synth", data_dir=None, *, split="official", tracks_per_genre=N
     Args:
         dataset: `"synth"`; `"fma_small"`, `"fma_medium"`, `"fma_large"` or `"fma_full"`, found under `data_dir` in FMA's
             own layout (`fma_metadata/tracks.csv` and `fma_small/000/000002.mp3`); any other string is a folder with one
-            subfolder per genre, with wav, mp3, flac or ogg files.
+            subfolder per genre, with audio files (`fmalib.data.formats`).
         data_dir: for FMA, the folder of the two above; for a folder of genres, its parent (may be None); for synth, the
             folder of the corpus (None is the cache directory).
         split: `"official"` is FMA's own; for a folder, one stratified by genre that keeps every known artist in one split.
@@ -215,16 +213,11 @@ def _keep_genres(tracks, genres):
 
 
 def _fingerprints(tracks, root):
-    """Returns (fingerprint, audio fingerprint) as hexadecimal strings.
-
-    A file's size and a checksum of 4 KiB from its middle identify it: hashing all of FMA would take hours.
-    """
+    """Returns (fingerprint, audio fingerprint) as hexadecimal strings; `file_facts.probe` tells files apart."""
     everything, audio = hashlib.sha256(), hashlib.sha256()
     for track_id, path, genre, artist, split in tracks[["path", "genre", "artist", "split"]].itertuples():
-        with open(root / path, "rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size // 2 - 2048))
-            probe = f"{track_id}|{path}|{size}|{zlib.crc32(file.read(4096))}"
+        size, checksum = file_facts.probe(root / path)
+        probe = f"{track_id}|{path}|{size}|{checksum}"
         audio.update(f"{probe}\n".encode())
         everything.update(f"{probe}|{genre}|{artist}|{split}\n".encode())
     return everything.hexdigest(), audio.hexdigest()

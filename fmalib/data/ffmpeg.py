@@ -36,7 +36,6 @@ class File:
     """The first sound track of a file, decoded by ffmpeg, with the methods of `soundfile.SoundFile` that decoding needs.
 
     Attributes:
-        path: of the file.
         samplerate, channels: in Hz, and their number.
         promised: seconds according to the container; None where it does not say.
         damaged: ffmpeg's first error in a file that it has read to its end, else an empty string.
@@ -48,7 +47,7 @@ class File:
     subtype = "ffmpeg"
 
     def __init__(self, path):
-        self.path, self.damaged, self.promised = path, "", None
+        self.damaged, self.promised = "", None
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (`close` closes it)
         command = _command(path, "-loglevel", "level+info", "-nostats") + ["-f", "au", "-c:a", "pcm_f32be", "pipe:1"]
         pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": self._errors}

@@ -2,8 +2,6 @@
 
 import difflib
 import hashlib
-import os
-import zlib
 from collections import defaultdict
 from pathlib import Path
 
@@ -101,8 +99,10 @@ def _check_depth(root, files):
             f"Received: dataset={str(root)!r}"
         )
     meant = [] if _are_genres(below[()]) else sorted((top for top, names in below.items() if _are_genres(names)), key=len)
-    if meant and (len(meant[0]) == 1 or len(below[()]) == 1):
-        use = " or ".join(f"dataset={str(root.joinpath(*top))!r}" for top in meant[:3] if len(top) == len(meant[0]))
+    meant = [top for top in meant if len(top) == len(meant[0])]
+    # Artists may have albums named like genres: all music has to lie there.
+    if meant and all(relative.parts[: len(meant[0])] in meant for relative in files if len(relative.parts) > 1):
+        use = " or ".join(f"dataset={str(root.joinpath(*top))!r}" for top in meant[:3])
         names = ", ".join(sorted(below[meant[0]])[:5])
         raise ValueError(
             f"The genres seem to lie deeper: {'/'.join(meant[0])} has subfolders {names}. Use {use}. "
@@ -112,12 +112,14 @@ def _check_depth(root, files):
 
 def _are_genres(names):
     """Returns whether most of two or more names are of known genres: FMA's, and the list of ID3 tags."""
-    known = {_letters(name) for name in (*fma.GENRES, *TCON.GENRES)}
-    return len(names) > 1 and sum(_letters(name) in known for name in names) > len(names) / 2
+    return len(names) > 1 and sum(_letters(name) in _GENRES for name in names) > len(names) / 2
 
 
 def _letters(name):
     return "".join(filter(str.isalnum, name.casefold()))
+
+
+_GENRES = frozenset(map(_letters, (*fma.GENRES, *TCON.GENRES)))
 
 
 def _row(root, relative, facts):
@@ -143,9 +145,12 @@ def _named(tracks, seed):
 
 
 def _copies(root, names):
-    """Returns {number of a file: name of an earlier file with the same bytes}; `names` maps numbers to paths in order."""
+    """Returns {number of a file: name of an earlier file with the same bytes}; `names` maps numbers to paths in order.
+
+    Files that differ in size or middle are not read whole.
+    """
     copies = {}
-    for alike in _groups(names, lambda name: _probe(root / name)):
+    for alike in _groups(names, lambda name: file_facts.probe(root / name)):
         for same in _groups({number: names[number] for number in alike}, lambda name: _digest(root / name)):
             copies |= dict.fromkeys(same[1:], names[same[0]])
     return copies
@@ -157,14 +162,6 @@ def _groups(names, fact):
     for number, name in names.items():
         groups[fact(name)].append(number)
     return [numbers for numbers in groups.values() if len(numbers) > 1]
-
-
-def _probe(path):
-    """Returns size and a checksum of 4 KiB in the middle: files that differ in them are not read whole."""
-    with open(path, "rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(0, size // 2 - 2048))
-        return size, zlib.crc32(file.read(4096))
 
 
 def _digest(path):

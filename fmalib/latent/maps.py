@@ -1,5 +1,6 @@
 """Maps of a latent space: reducers to two dimensions by name, and measures of a map's quality."""
 
+import contextlib
 import dataclasses
 import time
 import warnings
@@ -61,10 +62,11 @@ def _fit_lda(estimator, points, labels, seed):
     within = points - pd.DataFrame(points).groupby(labels).transform("mean").to_numpy()
     if np.abs(within).max() < 1e-9 * np.abs(points).max():
         raise ValueError("the training points of each genre are all the same, and LDA needs spread within genres")
-    try:
-        return estimator.set_params(n_components=min(2, len(np.unique(labels)) - 1)).fit(points, labels)
-    except np.linalg.LinAlgError as error:
-        raise ValueError("training points are too few or too alike within genres: their covariance is singular") from error
+    with contextlib.suppress(np.linalg.LinAlgError):
+        fitted = estimator.set_params(n_components=min(2, len(np.unique(labels)) - 1)).fit(points, labels)
+        if np.linalg.cond(fitted.covariance_) < 1e12:  # by rounding, LAPACK may not notice a singular one
+            return fitted
+    raise ValueError("training points are too few or too alike within genres: their covariance is singular")
 
 
 @cache

@@ -48,7 +48,8 @@ def test_downsampling_takes_batches_and_odd_lengths():
     x = np.stack([music(samples=10_007, seed=seed) for seed in range(3)])
     together = classical.downsample(x, 8000, 31.3)
     assert together.shape == x.shape
-    np.testing.assert_allclose(together[1], classical.downsample(x[1], 8000, 31.3), atol=2**-15)  # a step of 16 bits
+    apart = np.abs(together[1] - classical.downsample(x[1], 8000, 31.3))
+    assert apart.max() < 1.01 * 2**-15 and (apart > 1e-6).mean() < 0.02  # rounding to 16 bits may turn over here and there
 
 
 @pytest.mark.parametrize("kbps", [0, -3, 0.001])
