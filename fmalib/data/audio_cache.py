@@ -2,7 +2,6 @@
 
 Layout of `cache_dir/audio/<data set>-<rate>-<key>/`:
 
-    manifest.json     the tracks of each shard
     00000.tfrecord    records of `track_id` (int64) and `audio` (int16 samples, little endian)
     00000.json        facts of its tracks, and reasons of failures; written last: a shard without it is made again
 """
@@ -23,11 +22,11 @@ import tensorflow as tf
 
 from fmalib import paths
 from fmalib.data.audio import AudioError, check_rate, decode
-from fmalib.data.tracks import SPLITS, describe_excluded, describe_notices, excluded_table
+from fmalib.data.tracks import describe_excluded, describe_notices, excluded_table
 from fmalib.progress import bar
 
-FORMAT = 2  # part of the key: raise it when records or decoding change
-TRACKS_PER_SHARD = 16  # 42 MB of 30-s clips at 44.1 kHz
+FORMAT = 3  # part of the key: raise it when records, shards or decoding change
+TRACKS_PER_SHARD = 4  # 10 MB of 30-s clips at 44.1 kHz: a split of a tenth of the tracks reads a third of the shards
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +81,7 @@ def build(dataset, sample_rate, *, cache_dir=None, n_jobs=-1, progress=True):
     directory = parent / "audio" / f"{dataset.name}-{sample_rate}-{key}"
     directory.mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(directory / ".lock"):  # two notebooks may start at once
-        plan = _plan(dataset, directory)
+        plan = _plan(dataset.tracks)
         missing = {name: ids for name, ids in plan.items() if _read_shard(directory, name) is None}
         if missing:
             _write_shards(missing, dataset, directory, sample_rate, n_jobs, progress)
@@ -118,21 +117,15 @@ def standardisation(cache, track_ids):
     return float(mean), float(np.sqrt(part["total_squares"].sum() / count - mean**2))
 
 
-def _plan(dataset, directory):
-    """Returns {shard name: track ids}, read from disk where a build has begun, else made and written.
+def _plan(tracks):
+    """Returns {shard name: track ids}, which decides the order of training crops.
 
-    A shard holds tracks of one split, so that validation does not read training audio. Their order is random and fixed,
-    since a folder's tracks come sorted by genre.
+    It follows from the tracks alone, not from their splits: a cache serves every split, and none may depend on the split that
+    was opened first. The order is random and fixed, since a folder's tracks come sorted by genre.
     """
-    manifest = directory / "manifest.json"
-    if not manifest.exists():
-        order = dataset.tracks.sample(frac=1.0, random_state=0)
-        chunks = []
-        for split in SPLITS:
-            ids = order.index[order["split"] == split].tolist()
-            chunks += [ids[start : start + TRACKS_PER_SHARD] for start in range(0, len(ids), TRACKS_PER_SHARD)]
-        paths.write_json(manifest, {f"{number:05d}.tfrecord": ids for number, ids in enumerate(chunks)})
-    return json.loads(manifest.read_text(encoding="utf-8"))
+    ids = tracks.index.to_series().sample(frac=1.0, random_state=0).tolist()
+    chunks = [ids[start : start + TRACKS_PER_SHARD] for start in range(0, len(ids), TRACKS_PER_SHARD)]
+    return {f"{number:05d}.tfrecord": chunk for number, chunk in enumerate(chunks)}
 
 
 def _read_shard(directory, name):

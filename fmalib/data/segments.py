@@ -138,6 +138,11 @@ def select_splits(data, decoded, length):
     return chosen, join_excluded([data.excluded, *skipped])
 
 
+def crops_for(tracks, min_segments):
+    """Returns the crops of each track with which an epoch has at least `min_segments` segments."""
+    return -(-min_segments // len(tracks))
+
+
 def n_batches(tracks, segments_per_track, batch_size):
     """Returns the number of batches in one pass over some tracks; the last one may be smaller."""
     return -(-len(tracks) * segments_per_track // batch_size)
@@ -158,6 +163,9 @@ def random_crops(cache, tracks, length, *, batch_size, seed, target="label", cro
 
     Returns:
         Batches of audio, float32 `(batch, length)` at full scale 1, and the target: int64 `(batch,)` or the audio.
+
+    Raises:
+        ValueError: tracks that the cache lacks, or that are not in its reading order.
     """
     shards, labels = _shards_and_labels(cache, tracks)
 
@@ -184,7 +192,7 @@ def fixed_segments(cache, tracks, length, *, per_track, batch_size, target="labe
 
     One segment lies in the middle of its track; several span it from end to end, and overlap if the track is short.
 
-    Args, element shapes and targets as for `random_crops`; `per_track` is the number of segments of each track.
+    Args, element shapes, targets and errors as for `random_crops`; `per_track` is the number of segments of each track.
     """
     _check_positive("per_track", per_track)
     shards, labels = _shards_and_labels(cache, tracks)
@@ -223,6 +231,10 @@ def _check_positive(name, value):
 
 def _shards_and_labels(cache, tracks):
     """Returns the paths of some tracks' shards, and a lookup from track id to label, -1 for other tracks."""
+    # Segments come in the order of the shards, and the rows of `segment_table` in the order of the tracks.
+    places = cache.tracks.index.get_indexer(tracks.index)
+    if (places < 0).any() or (np.diff(places) <= 0).any():
+        raise ValueError(f"Tracks must be in the cache's reading order (segments.select). Received: {list(tracks.index[:5])}")
     table = tf.lookup.KeyValueTensorInitializer(tracks.index.to_numpy(np.int64), tracks["label"].to_numpy(np.int64))
     shards = [str(cache.directory / name) for name in tracks["shard"].unique()]
     return shards, tf.lookup.StaticHashTable(table, default_value=-1)

@@ -77,10 +77,19 @@ def subsample(tracks, tracks_per_genre, seed):
     """Returns at most `tracks_per_genre` tracks of each genre, each split in proportion but at least one track."""
     kept = []
     for _, genre in tracks.groupby("genre"):
-        share = min(1.0, tracks_per_genre / len(genre))
-        for _, part in genre.groupby("split"):
-            kept.append(part.sample(max(1, round(share * len(part))), random_state=seed))
+        for split, count in _seats(genre["split"].value_counts().sort_index(), tracks_per_genre).items():
+            kept.append(genre[genre["split"] == split].sample(count, random_state=seed))
     return pd.concat(kept).sort_index()
+
+
+def _seats(counts, most):
+    """Returns counts by split, lowered in proportion to a sum of `most`, by Webster's method after one for each split."""
+    if counts.sum() <= most:
+        return counts
+    seats = pd.Series(1, counts.index)
+    while seats.sum() < most:
+        seats[(counts / (seats + 0.5)).idxmax()] += 1
+    return seats
 
 
 def most_folds(tracks, *, leaky=False):

@@ -31,7 +31,7 @@ class Comparison:
         autoencoder_length, length: samples of a segment, for the autoencoder and for the classifiers.
         segments_per_track: segments that vote.
         epochs: most epochs of each phase: `autoencoder`, `frozen`, `finetuned`, `network`.
-        min_segments: segments in an epoch of a data set with fewer tracks, by several crops of each.
+        min_segments: an epoch has at least this many; a data set with fewer tracks gives several crops of each.
         head: function of (encoder, number of genres) that returns the uncompiled classifier of `latent_frozen`,
             `latent_finetuned` and `random_frozen`, its encoder frozen; None takes `classifiers.latent_classifier`.
         progress: whether to show bars.
@@ -65,7 +65,7 @@ class Comparison:
     @property
     def crops(self):
         """Crops of each labelled training track in an epoch."""
-        return max(1, self.min_segments // len(self.training))
+        return segments.crops_for(self.training, self.min_segments)
 
     def pipeline(self, mixup=0.0):
         """Returns the `segments.Pipeline` of the classifiers; mixup makes their labels one-hot vectors."""
@@ -76,7 +76,7 @@ class Comparison:
     def audio_pipeline(self, length, batch_size):
         """Returns the `segments.Pipeline` of an autoencoder, on unlabelled tracks; `length` in samples."""
         training, validation = self.unlabelled
-        crops = max(1, self.min_segments // len(training))
+        crops = segments.crops_for(training, self.min_segments)
         options = {"target": "audio", "batch_size": batch_size, "crops_per_track": crops}
         return segments.Pipeline(self.cache, training, validation, length, **options)
 

@@ -6,8 +6,8 @@ import tensorflow as tf
 from fmalib.signal import stft
 
 FRAME_SECONDS = 0.046  # of the window: 2048 samples at 44.1 kHz, 1024 at 22.05 kHz
-FLOOR = 1e-8  # power; -80 dB below a band at full scale
-RANGE_DB = 20.0  # one unit of the output
+FLOOR = 1e-8  # power; -80 dB, which is 105 to 120 dB below a sine at full scale
+RANGE_DB = 20.0  # dB, one unit of the output
 
 
 def frame_sizes(sample_rate):
@@ -17,7 +17,9 @@ def frame_sizes(sample_rate):
 
 
 def log_mel(audio, *, sample_rate, n_mels, n_fft, hop):
-    """Returns the log-mel spectrogram, in units of 20 dB around -40 dB: most music lies between -2 and 2.
+    """Returns the log-mel spectrogram, in units of 20 dB around -40 dB, -2 or more.
+
+    Most music lies between -1 and 3. A sine at full scale reaches 3.2 to 4.
 
     Args:
         audio: float tensor of shape `(batch, samples)` at full scale 1.

@@ -155,6 +155,23 @@ def test_fixed_segments_are_evenly_spaced_in_the_tables_order(prepared, per_trac
     assert table.groupby("track_id")["start"].apply(list).tolist() == [expected] * 20
 
 
+def test_tracks_in_another_order_are_refused(prepared):
+    """Segments would come in the cache's order, and the rows of `segment_table` in the table's."""
+    data, built = prepared
+    tracks, _ = segments.select(data, built, "training", LENGTH)
+    for wrong in (tracks.iloc[::-1], tracks.iloc[[0, 0, 1]], tracks.rename({tracks.index[0]: 10**6})):
+        for read in (segments.fixed_segments, segments.random_crops):
+            options = {"per_track": 1} if read is segments.fixed_segments else {"seed": 0}
+            with pytest.raises(ValueError, match=r"reading order \(segments.select\)\. Received: \["):
+                read(built, wrong, LENGTH, batch_size=8, **options)
+
+
+@pytest.mark.parametrize("n_tracks, min_segments, expected", [(23, 256, 12), (256, 256, 1), (257, 256, 1), (300, 1, 1), (1, 7, 7)])
+def test_an_epoch_has_at_least_the_segments_asked_for(n_tracks, min_segments, expected):
+    assert segments.crops_for(range(n_tracks), min_segments) == expected
+    assert n_tracks * expected >= min_segments
+
+
 def test_the_audio_target_is_the_input(prepared):
     data, built = prepared
     tracks, _ = segments.select(data, built, "training", LENGTH)

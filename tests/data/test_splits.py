@@ -57,6 +57,19 @@ def test_a_subsample_keeps_the_shares_of_splits():
     assert counts == {("A", "training"): 8, ("A", "test"): 2, ("B", "training"): 4}
 
 
+@pytest.mark.parametrize("sizes", [(6, 1, 1), (7, 2, 2), (24, 8, 8), (80, 10, 10), (5, 5, 5), (1, 1, 1), (100, 1, 30)])
+@pytest.mark.parametrize("most", [3, 4, 5, 7, 10, 33, 1000])
+def test_a_subsample_has_at_most_the_tracks_asked_for(sizes, most):
+    """Rounding each split by itself gave one or two tracks more."""
+    names = [split for split, size in zip(("training", "validation", "test"), sizes) for _ in range(size)]
+    tracks = pd.DataFrame({"genre": "A", "split": names})
+    counts = splits.subsample(tracks, most, 0)["split"].value_counts()
+    assert counts.sum() == min(most, sum(sizes)) and len(counts) == 3
+    for split, size in zip(("training", "validation", "test"), sizes):
+        exact = size * min(1.0, most / sum(sizes))
+        assert counts[split] <= size and (counts[split] == 1 or abs(counts[split] - exact) <= 2)
+
+
 @pytest.mark.parametrize("n", [2, 3, 5])
 @pytest.mark.parametrize("tracks", [balanced(), unknown()], ids=["known", "unknown"])
 def test_every_track_is_tested_once_by_classifiers_that_do_not_know_its_artist(tracks, n):

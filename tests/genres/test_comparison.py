@@ -17,7 +17,7 @@ def test_lengths_keep_the_studys_seconds(prepared):
     own = prepared()
     assert own.length / 8000 == pytest.approx(131_072 / 44_100, rel=0.02)
     assert own.autoencoder_length / 8000 == pytest.approx(65_536 / 44_100, rel=0.02)
-    assert own.crops == 512 // len(own.training) and f"{len(own.training)} training" in str(own)
+    assert own.crops == -(-512 // len(own.training)) and f"{len(own.training)} training" in str(own)
     assert own.epochs == {"autoencoder": 20, "frozen": 20, "finetuned": 20, "network": 24}
     assert prepared(epochs={"frozen": 3}).epochs == own.epochs | {"frozen": 3}
 
@@ -68,7 +68,7 @@ def test_pipelines_and_segment_tables_agree(prepared):
     plain, mixed, audio = own.pipeline(), own.pipeline(0.3), own.audio_pipeline(own.autoencoder_length, 8)
     assert (plain.n_classes, plain.mixup, mixed.n_classes, mixed.mixup) == (0, 0.0, 2, 0.3)
     assert (audio.target, audio.length, audio.batch_size) == ("audio", own.autoencoder_length, 8)
-    assert plain.crops_per_track == audio.crops_per_track == 40 // len(own.training)
+    assert plain.crops_per_track == audio.crops_per_track == -(-40 // len(own.training))
     few = own.with_artists(0.4, 0)
     assert few.pipeline().crops_per_track == 40 // len(few.training) > plain.crops_per_track
     assert few.audio_pipeline(own.autoencoder_length, 8).content() == audio.content()

@@ -21,3 +21,13 @@ def test_the_spectrogram_is_librosas():
     # Inside; librosa pads with zeros where ours mirrors.
     np.testing.assert_allclose(ours[2:-2], (10 * np.log10(theirs[2:-2]) + 40) / 20, atol=2e-3)
     assert mel.log_mel(np.zeros((1, 8000), np.float32), **SETTINGS).numpy() == pytest.approx(-2)
+
+
+@pytest.mark.parametrize("sample_rate", [8000, 22_050, 44_100])
+@pytest.mark.parametrize("hz", [200, 1000, 3500])
+def test_the_range_is_what_the_docstring_says(sample_rate, hz):
+    """A sine at full scale lies at 3.2 to 4 units, 105 to 120 dB above the floor."""
+    n_fft, hop = mel.frame_sizes(sample_rate)
+    sine = np.sin(2 * np.pi * hz * np.arange(sample_rate) / sample_rate)[None]
+    highest = mel.log_mel(sine, sample_rate=sample_rate, n_mels=128, n_fft=n_fft, hop=hop).numpy()[0, 3:-3].max()
+    assert 3.2 < highest < 4.0 and 104 < 20 * (highest + 2) < 120
