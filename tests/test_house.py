@@ -6,6 +6,8 @@ import pytest
 from helpers import REPOSITORY
 
 import fmalib
+from fmalib.genres import pooling
+from fmalib.training import runs
 
 LIBRARY = REPOSITORY / "fmalib"
 MODULES = [
@@ -46,6 +48,19 @@ def test_every_module_has_its_place():
 @pytest.mark.parametrize("module", MODULES)
 def test_imports_only_from_before_it(module):
     assert imported(module) <= set(MODULES[: MODULES.index(module)])
+
+
+# Modules that decide no result by themselves: files, bars, hashes, tables of tracks, and the audio, whose own key counts.
+INNOCENT = {"paths", "progress", "content", "data.tracks", "data.audio", "data.audio_cache"}
+
+
+@pytest.mark.parametrize("decisive", [runs.DECISIVE, pooling.DECISIVE])
+def test_no_code_that_decides_a_result_is_forgotten(decisive):
+    """What modules in the key of a result import is in the key too, or decides nothing."""
+    named = {f"{name}.{part}" for name in decisive for part in fmalib.ORDER.get(name, "").split()}
+    named |= {name for name in decisive if name not in fmalib.ORDER}
+    for module in named:
+        assert imported(module) <= named | INNOCENT, module
 
 
 def test_plots_is_the_only_package_that_imports_its_modules():

@@ -1,21 +1,20 @@
 """Hand-made descriptors of tracks: MFCC statistics, the control for learned representations; loudness, tempo, brightness."""
 
 import dataclasses
+import importlib.metadata
 import warnings
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from fmalib import paths
+from fmalib import content, paths
 from fmalib.data import audio, audio_cache
 from fmalib.progress import bar
 
 N_MFCC = 20
 STATISTICS = ("mean", "std", "skew", "kurtosis", "median", "min", "max")
 PROPERTIES = ("loudness", "tempo", "spectral_centroid")
-MFCC_VERSION = 2  # part of the file name: bump when the feature changes
-PROPERTIES_VERSION = 1  # likewise
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,9 +60,14 @@ def mfcc_statistics(signal, sample_rate):
     return np.nan_to_num(np.concatenate(statistics(mfcc))).astype(np.float32)
 
 
+def code():
+    """Returns the key of the code that decides descriptors: this module and librosa's version."""
+    return content.key(content.code("genres.descriptors"), importlib.metadata.version("librosa"))
+
+
 def mfcc_table(cache, *, progress=True, n_jobs=2):
     """Returns `mfcc_statistics` of all decoded tracks as `Features`; computed once and kept on disk."""
-    file = cache.directory / f"mfcc-v{MFCC_VERSION}.npz"
+    file = cache.directory / f"mfcc-{code()}.npz"
     kept = paths.computed_once(file, lambda: _of_tracks(mfcc_statistics, cache, "MFCC statistics", progress, n_jobs))
     return Features(kept["values"], kept["track_ids"], {"all": slice(None)}, float(kept["seconds"]))
 
@@ -95,7 +99,7 @@ def track_properties(signal, sample_rate):
 
 def property_table(cache, *, progress=True, n_jobs=2):
     """Returns `track_properties` of all decoded tracks as a table indexed by `track_id`; computed once and kept on disk."""
-    file = cache.directory / f"properties-v{PROPERTIES_VERSION}.npz"
+    file = cache.directory / f"properties-{code()}.npz"
     kept = paths.computed_once(file, lambda: _of_tracks(_property_values, cache, "Track properties", progress, n_jobs))
     return pd.DataFrame(kept["values"], index=pd.Index(kept["track_ids"], name="track_id"), columns=list(PROPERTIES))
 

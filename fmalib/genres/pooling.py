@@ -5,18 +5,17 @@ from frame to frame. Where the frames of a latent are short, the energy of sever
 """
 
 import dataclasses
-import hashlib
 import warnings
 
 import numpy as np
 from sklearn.decomposition import PCA
 
-from fmalib import paths
+from fmalib import content, paths
 from fmalib.data import segments
 from fmalib.genres.descriptors import Features, statistics
 from fmalib.progress import bar
 
-VERSION = 3  # part of the file names: bump when the features or their files change
+DECISIVE = ("data.segments", "signal", "models", "genres.descriptors", "genres.pooling")  # code that decides the features
 COMPONENTS = 40  # of the decorrelated latent, at most
 LAGS = (1, 4)  # frames, over which change is measured
 KNEE = 0.03  # of the latent's deviation: sizes well below it count as silence
@@ -119,10 +118,10 @@ def middle_segments(cache, tracks, length):
 
 
 def latent_features(name, encoder, cache, tracks, unlabelled, per_track, *, logarithmic=False, progress=True):
-    """Returns the `Features` of all tracks; computed once for an encoder's weights and kept on disk.
+    """Returns the `Features` of all tracks; computed once for an encoder's layers and weights, and kept on disk.
 
     Args:
-        name: tells encoders with equal weights apart, such as the sparse ones of different latent sizes.
+        name: of the encoder; part of the file's name.
         encoder: model from `(batch, samples)` to `(batch, frames, channels)`, pooled by `Pooling`, or to `(batch, features)`.
         cache, tracks: audio cache and track table by `segments.select`, of all splits, in reading order.
         unlabelled: the training tracks among them, on which the pooling is fitted.
@@ -130,10 +129,8 @@ def latent_features(name, encoder, cache, tracks, unlabelled, per_track, *, loga
         logarithmic: as for `fit_pooling`.
     """
     length, track_ids = encoder.input.shape[1], (list(tracks.index), list(unlabelled.index))
-    pieces = [VERSION, name, cache.key, length, per_track, logarithmic, encoder.output.shape, *track_ids]
-    digest = hashlib.sha256(repr(pieces).encode())
-    for weight in encoder.get_weights():
-        digest.update(np.ascontiguousarray(weight).tobytes())
+    made_by = content.network(encoder), content.code(*DECISIVE)
+    key = content.key(*made_by, cache.key, per_track, logarithmic, *track_ids, length=16)
 
     def compute():
         pool = None
@@ -149,7 +146,7 @@ def latent_features(name, encoder, cache, tracks, unlabelled, per_track, *, loga
         groups = {group: np.concatenate([row[group] for row in rows]) for group in rows[0]}
         return {"track_ids": tracks.index.to_numpy(), **groups}
 
-    groups = paths.computed_once(cache.directory / f"latent-{name}-{digest.hexdigest()[:16]}.npz", compute)
+    groups = paths.computed_once(cache.directory / f"latent-{name}-{key}.npz", compute)
     track_ids, seconds = groups.pop("track_ids"), float(groups.pop("seconds"))
     ends = np.cumsum([group.shape[1] for group in groups.values()]).tolist()
     sections = {group: slice(start, end) for group, start, end in zip(groups, [0, *ends], ends)}

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import hashlib
 from collections.abc import Callable
 
 import joblib
@@ -10,7 +9,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from fmalib import paths
+from fmalib import content, paths
 from fmalib.data import audio, audio_cache, segments
 from fmalib.data.tracks import SPLITS, join_excluded
 from fmalib.genres import descriptors, pooling, systems
@@ -198,9 +197,8 @@ def _mfcc(shared, seed):
         values = joblib.Parallel(n_jobs=2, prefer="threads", pre_dispatch="2*n_jobs")(jobs)
         return {"track_ids": tracks.index.to_numpy(), "values": np.reshape(values, (len(tracks), per_track, -1))}
 
-    pieces = [descriptors.MFCC_VERSION, samples, per_track, list(tracks.index)]
-    digest = hashlib.sha256(repr(pieces).encode()).hexdigest()[:16]
-    kept = paths.computed_once(cache.directory / f"mfcc-segments-{digest}.npz", compute)
+    key = content.key(descriptors.code(), content.code("data.segments"), samples, per_track, list(tracks.index), length=16)
+    kept = paths.computed_once(cache.directory / f"mfcc-segments-{key}.npz", compute)
     return pooling.Features(kept["values"], kept["track_ids"], {"all": slice(None)}, float(kept["seconds"]))
 
 

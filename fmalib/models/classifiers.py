@@ -179,7 +179,8 @@ def _norm_conv(x, kernel, name):
 
 def energy(x, pool):
     """Returns the root mean square of each `pool` frames of `(batch, frames, channels)`, whatever a filter's phase."""
-    return ops.sqrt(ops.average_pool(x**2, pool, pool) + 1e-12)  # the root's slope at 0 is infinite, hence the small term
+    x = ops.cast(x, "float32")  # in half precision the small term is 0, and the root's slope at 0 is infinite
+    return ops.sqrt(ops.average_pool(x**2, pool, pool) + 1e-12)
 
 
 def over_time(x):

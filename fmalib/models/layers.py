@@ -12,6 +12,16 @@ from fmalib.signal import codewords, mdct, mel, stft
 registered = keras.saving.register_keras_serializable(package="fmalib")
 
 
+class _SinglePrecision(keras.layers.Layer):
+    """Base of layers that compute in single precision under any policy: half floats end at 65,504 and at 6e-8."""
+
+    def __init__(self, **options):
+        super().__init__(**{**options, "dtype": "float32"})
+
+    def get_config(self):
+        return super().get_config()  # where no class defines it, Keras loses the name
+
+
 @registered
 class Stft(keras.layers.Layer):
     """Audio `(batch, samples)` to its STFT as float `(batch, frames, bins, 2)`, real and imaginary part as channels."""
@@ -102,11 +112,14 @@ class Imdct(_Windowed):
 
 
 @registered
-class ToCodewords(keras.layers.Layer):
-    """Coefficients `(batch, frames, hop)` to codewords `(batch, frames, latent)`: `codewords.encode` as a layer."""
+class ToCodewords(_SinglePrecision):
+    """Coefficients `(batch, frames, hop)` to codewords `(batch, frames, latent)`: `codewords.encode` as a layer.
+
+    Half floats would hold whole numbers only up to 2,048.
+    """
 
     def __init__(self, latent, bits, **options):
-        super().__init__(**{**options, "dtype": "float32"})  # half floats hold whole numbers only up to 2048
+        super().__init__(**options)
         self.latent, self.bits = latent, bits
 
     def call(self, coefficients):
@@ -117,11 +130,11 @@ class ToCodewords(keras.layers.Layer):
 
 
 @registered
-class FromCodewords(keras.layers.Layer):
+class FromCodewords(_SinglePrecision):
     """Codewords `(batch, frames, latent)` to coefficients `(batch, frames, hop)`: `codewords.decode` as a layer."""
 
     def __init__(self, hop, bits, **options):
-        super().__init__(**{**options, "dtype": "float32"})
+        super().__init__(**options)
         self.hop, self.bits = hop, bits
 
     def call(self, code):
@@ -132,14 +145,11 @@ class FromCodewords(keras.layers.Layer):
 
 
 @registered
-class LogMel(keras.layers.Layer):
-    """Audio `(batch, samples)` to its log-mel spectrogram `(batch, frames, n_mels)`: `mel.log_mel` as a layer.
-
-    It computes in single precision under any policy: the power of quiet bands underflows in half precision.
-    """
+class LogMel(_SinglePrecision):
+    """Audio `(batch, samples)` to its log-mel spectrogram `(batch, frames, n_mels)`: `mel.log_mel` as a layer."""
 
     def __init__(self, sample_rate, n_mels, n_fft, hop, **options):
-        super().__init__(**{**options, "dtype": "float32"})
+        super().__init__(**options)
         self.settings = {"sample_rate": sample_rate, "n_mels": n_mels, "n_fft": n_fft, "hop": hop}
 
     def call(self, audio):
@@ -150,11 +160,11 @@ class LogMel(keras.layers.Layer):
 
 
 @registered
-class RandomGain(keras.layers.Layer):
+class RandomGain(_SinglePrecision):
     """In training, makes each segment `(batch, samples)` louder or softer by up to `decibels`; else the identity."""
 
     def __init__(self, decibels, **options):
-        super().__init__(**{**options, "dtype": "float32"})  # for `LogMel`
+        super().__init__(**options)
         self.decibels = decibels
         self.seeds = keras.random.SeedGenerator(0)
 
@@ -202,7 +212,7 @@ class SpecAugment(keras.layers.Layer):
 
 
 @registered
-class Sample(keras.layers.Layer):
+class Sample(_SinglePrecision):
     """Mean and log variance to a sample of that Gaussian in training, to the mean otherwise (Kingma and Welling 2014).
 
     Adds `beta` times the divergence from a standard normal to the loss.
@@ -228,7 +238,7 @@ class Sample(keras.layers.Layer):
 
 
 @registered
-class LogCompression(keras.layers.Layer):
+class LogCompression(_SinglePrecision):
     """`sign(x) log(1 + |x| / knee)` of any shape, with one trainable knee: loudness counts by ratio, as in hearing."""
 
     def build(self, shape):
@@ -239,7 +249,7 @@ class LogCompression(keras.layers.Layer):
 
 
 @registered
-class SoftAssignment(keras.layers.Layer):
+class SoftAssignment(_SinglePrecision):
     """`(batch, features)` to shares of the centres, `(batch, clusters)`: Student's t (Xie et al. 2016, eq. 1)."""
 
     def __init__(self, n_clusters, **options):

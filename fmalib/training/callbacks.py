@@ -2,6 +2,7 @@
 
 import time
 
+import h5py
 import keras
 import numpy as np
 
@@ -35,10 +36,10 @@ class Reseed(keras.callbacks.Callback):
 
 
 class Backup(keras.callbacks.Callback):
-    """Saves weights and optimizer after each epoch, in one file that is replaced as a whole.
+    """Saves weights, optimizer and epoch after each epoch, in one file that is replaced as a whole; see `restore`.
 
-    The epoch follows from the optimizer's step count. Keras's BackupAndRestore writes weights and epoch to two files, neither
-    atomically: a kill in between repeats an epoch.
+    Keras's BackupAndRestore writes weights and epoch to two files, neither atomically: a kill in between repeats an epoch. An
+    epoch cannot be counted by the optimizer's steps: in half precision, steps that overflow are skipped.
     """
 
     def __init__(self, path):
@@ -49,6 +50,15 @@ class Backup(keras.callbacks.Callback):
         if np.isfinite(logs["loss"]):
             with paths.atomic(self.path) as temporary:
                 self.model.save_weights(temporary)
+                with h5py.File(temporary, "a") as file:
+                    file.attrs["epoch"] = epoch
+
+
+def restore(model, path):
+    """Returns the last epoch in a file by `Backup`; loads its weights and the state of its optimizer into the model."""
+    model.load_weights(path)
+    with h5py.File(path) as file:
+        return int(file.attrs["epoch"])
 
 
 class Bar(keras.callbacks.Callback):

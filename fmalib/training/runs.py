@@ -10,7 +10,6 @@ A run folder `outputs/runs/<name>-<key>/` holds
 
 import contextlib
 import dataclasses
-import hashlib
 import importlib.metadata
 import json
 import platform
@@ -24,12 +23,12 @@ import numpy as np
 import pandas as pd
 
 import fmalib
-from fmalib import paths
+from fmalib import content, paths
 from fmalib.progress import bar
 from fmalib.training import callbacks
 
 MAX_EPOCHS = 200  # of a learning-rate schedule
-REFERENCES = ("keras_history", "input_layers", "output_layers")  # to layers, in the configuration of a graph
+DECISIVE = ("data.segments", "signal", "models", "training")  # code that decides what a training gives
 PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "librosa", "soundfile", "soxr", "scikit-learn", "pandas")
 
 
@@ -102,9 +101,10 @@ def staircase(initial, *, steps_per_epoch, factor=0.75, every=5, first_epoch=0):
 def train_or_load(name, model, pipeline, *, epochs, seed, patience=10, runs_dir=None, progress=True):
     """Returns the `Run` of a model: found if the same was trained before, resumed if it was stopped, else trained.
 
-    "The same" is decided by content: layers, initial weights, optimizer, loss, metrics, and the arguments below. Names of
-    layers do not count, nor do the Python modules of registered classes. The code of the caller's own classes and functions
-    is not compared. The model given stays untrained, so that the same call finds the run again.
+    "The same" is decided by content: layers, initial weights, optimizer, loss, metrics, the arguments below, the code and
+    constants of `DECISIVE`, the code of the caller's own layers and loss, and the major versions of Keras and TensorFlow.
+    Names of layers do not count, nor do the Python modules of registered classes. Global variables that the caller's own code
+    reads are not compared. The model given stays untrained, so that the same call finds the run again.
 
     Args:
         name: of the run; part of the folder's name.
@@ -126,7 +126,8 @@ def train_or_load(name, model, pipeline, *, epochs, seed, patience=10, runs_dir=
         raise ValueError(f"The model must be compiled before training. Received: model={model.name!r}, not compiled")
     set_seed(seed)
     settings = {**pipeline.content(), "epochs": int(epochs), "patience": patience, "seed": int(seed)}
-    directory = (paths.resolve(runs_dir) if runs_dir else paths.runs_dir()) / f"{name}-{_content_key(model, settings)}"
+    key = content.key(content.training(model), content.code(*DECISIVE), settings, length=10)
+    directory = (paths.resolve(runs_dir) if runs_dir else paths.runs_dir()) / f"{name}-{key}"
     directory.mkdir(parents=True, exist_ok=True)
     # Two sweeps may want the same autoencoder at the same time: the second waits, then finds it.
     with filelock.FileLock(directory / ".lock"):
@@ -181,7 +182,7 @@ def _fit(model, pipeline, directory, settings, progress):
     """Trains from the last whole epoch on; leaves the best epoch's weights in the model."""
     epochs, seed, patience = settings["epochs"], settings["seed"], settings["patience"]
     backup, best, log = (directory / file for file in ("backup.weights.h5", "best.weights.h5", "history.csv"))
-    first_epoch, past_losses = _resume(model, pipeline, backup, log)
+    first_epoch, past_losses = _resume(model, backup, log)
     shown = bar(initial=first_epoch, total=epochs, desc=directory.name.rpartition("-")[0], unit="epoch", progress=progress)
     lowest = min(past_losses, default=None)
     watching = [
@@ -211,16 +212,12 @@ def _fit(model, pipeline, directory, settings, progress):
     model.load_weights(best)
 
 
-def _resume(model, pipeline, backup, log):
+def _resume(model, backup, log):
     """Returns (first epoch to train, validation losses before it); loads weights and optimizer of a stopped training."""
-    steps_before = int(model.optimizer.iterations)
-    if backup.exists():
-        model.load_weights(backup)
-    # In half precision, steps that overflow are skipped and not counted, hence the rounding up.
-    first_epoch = -(-(int(model.optimizer.iterations) - steps_before) // pipeline.steps_per_epoch)
-    if not first_epoch or not log.exists():
+    if not (backup.exists() and log.exists()):
         log.unlink(missing_ok=True)
-        return first_epoch, []
+        return 0, []
+    first_epoch = callbacks.restore(model, backup) + 1
     past = pd.read_csv(log)[:first_epoch]  # a kill between the log and the backup leaves a row too many
     with paths.atomic(log) as temporary:
         past.to_csv(temporary, index=False)
@@ -240,39 +237,6 @@ def _check_finite(log, directory):
 def _stopped_early(losses, patience):
     """Returns whether early stopping had already ended a training with these validation losses."""
     return bool(losses) and patience is not None and len(losses) - 1 - int(np.argmin(losses)) >= patience
-
-
-def _content_key(model, settings):
-    """Returns a short hash of everything that decides a training's result."""
-    model.optimizer.build(model.trainable_variables)  # else its state before and after a training would differ
-    content = [_nameless(json.loads(model.to_json())), settings]
-    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
-    for variable in [*model.weights, *model.optimizer.variables]:
-        digest.update(f"{variable.dtype} {variable.shape}".encode() + np.array(variable).tobytes())
-    return digest.hexdigest()[:10]
-
-
-def _nameless(value, positions=None, reference=False):
-    """Returns a Keras configuration without names and modules, which decide no result.
-
-    Keras counts unnamed layers and optimizers through a session: building a model twice gives `dense` and `dense_1`. Here
-    they have no name, and a graph refers to its layers by position. Registered classes lose their Python module.
-    """
-    if isinstance(value, list):
-        return [_nameless(part, positions, reference) for part in value]
-    if not isinstance(value, dict):
-        return positions[value] if reference and isinstance(value, str) else value
-    config, dropped = value.get("config"), set()
-    if ">" in (value.get("registered_name") or ""):
-        dropped.add("module")
-    # Precisions and metrics are known by their names too: only layers and optimizers lose theirs.
-    if isinstance(config, dict) and ("inbound_nodes" in value or config.keys() & {"trainable", "batch_shape", "learning_rate"}):
-        dropped.add("name")
-        value = {**value, "config": {key: part for key, part in config.items() if key != "name"}}
-    if "input_layers" in value:
-        positions = {layer["name"]: number for number, layer in enumerate(value["layers"])}
-    kept = {key: part for key, part in value.items() if key not in dropped}
-    return {key: _nameless(part, positions, reference or key in REFERENCES) for key, part in kept.items()}
 
 
 def versions():

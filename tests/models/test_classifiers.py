@@ -6,6 +6,7 @@ import pytest
 from helpers import encoder_for
 
 from fmalib.models import architectures, classifiers, original
+from fmalib.models.layers import LogCompression, Sample, SoftAssignment
 from fmalib.training import autoencoders
 
 
@@ -139,6 +140,38 @@ def test_half_precision_keeps_spectrograms_and_probabilities_single():
     assert model.get_layer("log_mel").compute_dtype == "float32" and model.get_layer("genres").compute_dtype == "float32"
     assert model.get_layer("conv1").compute_dtype == "float16" and model.get_layer("gain").compute_dtype == "float32"
     assert np.isfinite(model.fit(x, y, epochs=2, verbose=0).history["loss"]).all()
+
+
+@pytest.mark.parametrize("name", [*classifiers.HEADS, "cnn", "bbnn"])
+def test_half_precision_has_finite_gradients_where_audio_is_quiet(name):
+    """1e-12 is 0 in half precision: the root of a small energy had an infinite slope, and every such step was skipped."""
+    import tensorflow as tf
+
+    keras.utils.set_random_seed(0)
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        if name in classifiers.HEADS:
+            encoder = original.time_autoencoder(samples=65_536, latent=8).get_layer("encoder")
+            model = classifiers.unfrozen(classifiers.latent_classifier(encoder, 3, head=name))
+        else:
+            build = {"cnn": classifiers.genre_cnn, "bbnn": classifiers.bbnn}[name]
+            model = build(3, samples=16_384, sample_rate=8000)
+    finally:
+        keras.config.set_dtype_policy(before)
+    quiet = 0.03 * audio(4, model.input.shape[1])
+    with tf.GradientTape() as tape:
+        probabilities = model(quiet, training=True)
+        loss = keras.ops.mean(keras.losses.sparse_categorical_crossentropy(np.array([0, 1, 2, 0]), probabilities))
+    gradients = tape.gradient(loss, [variable.value for variable in model.trainable_variables])
+    for variable, gradient in zip(model.trainable_variables, gradients, strict=True):
+        assert np.isfinite(np.asarray(gradient)).all(), variable.path
+
+
+@pytest.mark.parametrize("layer", [LogCompression(), SoftAssignment(3), Sample(0.1)])
+def test_layers_of_logarithms_and_exponentials_compute_in_single_precision(layer):
+    restored = type(layer).from_config({**layer.get_config(), "dtype": "mixed_float16"})
+    assert layer.compute_dtype == restored.compute_dtype == restored.variable_dtype == "float32"
 
 
 def test_energy_is_the_root_mean_square_of_frames():

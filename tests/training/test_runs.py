@@ -159,6 +159,37 @@ def test_dropout_augmentation_and_mixup_resume_exactly(pipeline, tmp_path, monke
     pd.testing.assert_frame_equal(losses(undisturbed), losses(resumed))
 
 
+@pytest.fixture
+def half_precision():
+    """The precision of a GPU, here on the CPU."""
+    keras.config.set_dtype_policy("mixed_float16")
+    yield
+    keras.config.set_dtype_policy("float32")
+
+
+def test_skipped_steps_do_not_move_the_epoch_of_a_resumed_training(pipeline, tmp_path, monkeypatch, half_precision):
+    """Half precision skips steps whose gradients overflow, without counting them: more than an epoch of them here."""
+
+    def build():
+        model = original.time_autoencoder(samples=LENGTH, latent=4)
+        model.compile(keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam(1e-3), initial_scale=2.0**40), "mse")
+        return model
+
+    undisturbed = train(pipeline, tmp_path / "undisturbed", build=build, epochs=6)
+    stop_before_backup(monkeypatch, 4)
+    with pytest.raises(KeyboardInterrupt):
+        train(pipeline, tmp_path / "stopped", build=build, epochs=6)
+    monkeypatch.undo()
+    (backup,) = (tmp_path / "stopped").rglob("backup.weights.h5")
+    stopped = build()
+    stopped.optimizer.build(stopped.trainable_variables)
+    assert callbacks.restore(stopped, backup) == 3
+    assert int(stopped.optimizer.iterations) < 3 * pipeline.steps_per_epoch
+    resumed = train(pipeline, tmp_path / "stopped", build=build, epochs=6)
+    pd.testing.assert_frame_equal(losses(undisturbed), losses(resumed))
+    assert same_weights(undisturbed.model, resumed.model)
+
+
 def test_precision_is_full_without_a_gpu_and_half_with_one(monkeypatch):
     import tensorflow as tf
 
@@ -340,7 +371,7 @@ def test_a_renamed_model_resumes_a_stopped_run(pipeline, tmp_path, monkeypatch):
 
 
 def test_a_model_trained_before_resumes_at_the_right_epoch(pipeline, tmp_path, monkeypatch):
-    """Epochs follow from the optimizer's steps, of which an earlier training has left some."""
+    """An earlier training has left steps in the optimizer, which are no epochs of this one."""
 
     def trained_before():
         model, x = build(), np.full((8, LENGTH), 0.1, np.float32)

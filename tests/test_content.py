@@ -1,5 +1,7 @@
-"""What decides which run is found: see `runs.train_or_load`."""
+"""What decides which run and which features are found."""
 
+import os
+import subprocess
 import sys
 import types
 
@@ -8,13 +10,16 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
+from fmalib import content
+from fmalib.data import segments
+from fmalib.genres import descriptors
 from fmalib.models import architectures, classifiers, losses
 from fmalib.training import runs
 
 
 def key(build, settings=None, seed=0):
     runs.set_seed(seed)
-    return runs._content_key(build(), settings or {})
+    return content.key(content.training(build()), settings or {})
 
 
 def network(*, filters=8, activation="relu", loss="mse", rate=1e-3, names=(None, None, None, None), metrics=None):
@@ -141,10 +146,10 @@ def test_a_model_called_elsewhere_has_its_own_key():
     """Other models on the same layers add nodes to them, which are no part of the model."""
     runs.set_seed(0)
     model = network()
-    before = runs._content_key(model, {})
+    before = content.training(model)
     encoder = model.layers[1]
     keras.Model(model.input, encoder(encoder.input) * 2.0)
-    assert runs._content_key(model, {}) == before
+    assert content.training(model) == before
 
 
 def registered_in(module, *, factor=2.0, package="tests"):
@@ -188,16 +193,121 @@ def noisy():
 
 def test_the_key_is_the_same_before_and_after_a_training():
     model, x = noisy(), np.ones((8, 4), np.float32)
-    before = runs._content_key(model, {})
+    before = content.training(model)
     with runs._left_as_it_was(model):
         model.fit(x, x, epochs=2, verbose=0)
-        assert runs._content_key(model, {}) != before
-    assert runs._content_key(model, {}) == before
+        assert content.training(model) != before
+    assert content.training(model) == before
 
 
 def test_the_state_of_the_optimizer_counts():
     model, x = noisy(), np.ones((8, 4), np.float32)
-    before, weights = runs._content_key(model, {}), model.get_weights()
+    before, weights = content.training(model), model.get_weights()
     model.fit(x, x, verbose=0)
     model.set_weights(weights)
-    assert runs._content_key(model, {}) != before
+    assert content.training(model) != before
+
+
+CONSTANTS = [
+    (losses, "TOTAL_VARIATION", 1.0),
+    (segments, "SHUFFLE_SEGMENTS", 7),
+    (classifiers, "CNN_FILTERS", (8, 8, 8)),
+    (losses, "LOSSES", {**losses.LOSSES, "mse": losses.LOSSES["l1"]}),
+    (losses, "LOSSES", {**losses.LOSSES, "mse": lambda target, output: target}),
+]
+
+
+@pytest.mark.parametrize("module, name, value", CONSTANTS)
+def test_every_constant_of_the_library_counts(monkeypatch, module, name, value):
+    """A loss with another weight of total variation was found as if it were the same."""
+    before = content.code(*runs.DECISIVE)
+    monkeypatch.setattr(module, name, value)
+    assert content.code(*runs.DECISIVE) != before
+    monkeypatch.undo()
+    assert content.code(*runs.DECISIVE) == before
+
+
+@pytest.mark.parametrize(
+    "package, version, same", [("keras", "4.0.0", False), ("tensorflow", "3.1.0", False), ("keras", None, True)]
+)
+def test_major_versions_count(monkeypatch, package, version, same):
+    before, real = content.code("signal"), content.importlib.metadata.version
+    minor = real("keras").split(".")[0] + ".99"
+    monkeypatch.setattr(
+        content.importlib.metadata, "version", lambda name: (version or minor) if name == package else real(name)
+    )
+    assert (content.code("signal") == before) == same
+
+
+def test_code_counts_and_comments_do_not(tmp_path):
+    def code(text):
+        file = tmp_path / "module.py"
+        file.write_text(text)
+        return content._code_of_file(file, text)
+
+    documented = '"""What it is."""\nA = 1  # one\n\n\ndef f(x):\n    """Returns more."""\n    return x + A\n'
+    redocumented = '"""Other words."""\nA = (1)\ndef f(x):\n    """Returns much."""\n    return x+A  # more\n'
+    assert code(documented) == code(redocumented) != code(documented.replace("x + A", "x - A"))
+
+
+def test_keys_are_equal_in_every_process():
+    """Sets of strings and hashes of objects differ from process to process."""
+    script = "from fmalib import content; print(content.code('data.segments', 'signal', 'models', 'training', 'genres'))"
+    environments = [{"PYTHONHASHSEED": seed} for seed in ("1", "2")]
+    keys = {
+        subprocess.run(
+            [sys.executable, "-c", script], capture_output=True, text=True, check=True, env={**os.environ, **more}
+        ).stdout
+        for more in environments
+    }
+    assert keys == {content.code("data.segments", "signal", "models", "training", "genres") + "\n"}
+
+
+def test_the_callers_own_code_counts():
+    """Their classes have a name and a configuration; an edited `call` changes neither."""
+
+    def build(factor, loss=None):
+        class Own(layers.Layer):
+            def call(self, x):
+                return x * 2.0 if factor == 2 else x * 3.0
+
+        class Other(layers.Layer):
+            def call(self, x):
+                return x * 4.0
+
+        Other.__name__, Other.__qualname__ = Own.__name__, Own.__qualname__
+        x = keras.Input((4,))
+        model = keras.Model(x, layers.Dense(4)((Own if factor else Other)(name="own")(x)))
+        model.compile("adam", loss or "mse")
+        return model
+
+    def first(target, output):
+        return ops.mean(ops.abs(target - output), axis=-1)
+
+    def second(target, output):
+        return ops.mean(ops.square(target - output), axis=-1)
+
+    second.__name__, second.__qualname__ = first.__name__, first.__qualname__
+    assert key(lambda: build(2)) == key(lambda: build(2)) != key(lambda: build(0))
+    assert key(lambda: build(2, first)) == key(lambda: build(2, first)) != key(lambda: build(2, second))
+
+
+def test_a_networks_key_is_its_layers_and_weights():
+    """Two encoders of equal weights may differ in what has no weights: an activation, a stride."""
+
+    def encoder(activation="relu", ones="ones"):
+        x = keras.Input((8,))
+        return keras.Model(x, layers.Dense(2, activation=activation, kernel_initializer=ones)(x))
+
+    keys = [content.network(model) for model in (encoder(), encoder(), encoder("elu"), encoder(ones="zeros"))]
+    assert keys[0] == keys[1] and len(set(keys)) == 3
+
+
+def test_descriptors_are_known_by_their_code_and_librosa(monkeypatch):
+    before = descriptors.code()
+    monkeypatch.setattr(descriptors, "N_MFCC", 13)
+    assert descriptors.code() != before
+    monkeypatch.undo()
+    real = content.importlib.metadata.version
+    monkeypatch.setattr(content.importlib.metadata, "version", lambda name: "9.0" if name == "librosa" else real(name))
+    assert descriptors.code() != before
