@@ -2,19 +2,21 @@
 
 import dataclasses
 import itertools
+import struct
 from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 
 from fmalib.codec import metrics
-from fmalib.codec.classical import CODECS, downsample
+from fmalib.codec.classical import CODECS, downsample, mu_law
 from fmalib.data import segments
 from fmalib.models import sparse_mdct
 from fmalib.progress import bar
 from fmalib.signal import codewords, mdct
 
 ENOUGH_SEGMENTS = 500
+HEADER = struct.Struct("<IHH")  # of codewords in a file: samples, frames, codewords a frame
 METRICS = ("spectral_rmse", "magnitude_rmse", "log_spectral_distance_db", "si_sdr_db")
 PUBLISHED = pd.DataFrame(  # the study's plot, on its own test split
     {
@@ -46,13 +48,14 @@ class Coder:
 def autoencoder(trained, sample_rate, *, codec):
     """Returns the `Coder` of a `fmalib.training.autoencoders.Autoencoder`.
 
-    Codewords go through their bytes. Any other latent is not quantised, so it has no bytes.
+    Codewords go through their bytes, header included; the weights of the decoder are no part of them. Any other latent is not
+    quantised, so it has no bytes.
     """
 
     def through_bytes(audio):
-        files = [codewords.pack(segment) for segment in trained.encoder.predict_on_batch(audio)]
-        latent = np.stack([codewords.unpack(file, trained.latent_shape) for file in files])
-        return trained.decoder.predict_on_batch(latent), [len(file) for file in files]
+        files = [_file(segment, audio.shape[1]) for segment in trained.encoder.predict_on_batch(audio)]
+        latents, samples = zip(*map(_latent, files))
+        return trained.decoder.predict_on_batch(np.stack(latents))[:, : samples[0]], [len(file) for file in files]
 
     def unquantised(audio):
         return trained.model.predict_on_batch(audio), None
@@ -70,6 +73,16 @@ def silence():
 def downsampling(sample_rate, kbps):
     """Returns the `Coder` of `fmalib.codec.classical.downsample`."""
     return Coder("downsampling", kbps, lambda audio: (downsample(audio, sample_rate, kbps), None))
+
+
+def downsampling_mu_law(sample_rate, kbps):
+    """Returns the `Coder` of `fmalib.codec.classical.mu_law`."""
+
+    def run(audio):
+        decoded, n_bytes = zip(*(mu_law(segment, sample_rate, kbps) for segment in audio))
+        return np.stack(decoded), n_bytes
+
+    return Coder("downsampling, mu-law", kbps, run)
 
 
 def classical(codec, sample_rate, kbps):
@@ -99,24 +112,26 @@ def measure(coders, cache, tracks, length, *, per_track, batch_size=8, added_abo
         added_above: Hz; if given, `added_energy` above this frequency is measured too.
 
     Returns:
-        Table with one row a coder: `codec`, `latent`, `nominal_kbps`, `real_kbps` (None without bytes), then the items of
-        `fmalib.codec.metrics.pool`.
+        Table with one row a coder: `codec`, `latent`, `nominal_kbps`, `real_kbps` (None without bytes), `relative_rmse` (its
+        spectral RMSE divided by silence's), then the items of `fmalib.codec.metrics.pool`.
     """
     measured = segments.segment_table(tracks, length, per_track)
-    parts = [[] for _ in coders]
+    parts, silent = [[] for _ in coders], []
     batches = segments.fixed_segments(cache, tracks, length, per_track=per_track, batch_size=batch_size, target="audio")
     with bar(total=len(measured) * len(coders), desc="Measuring", unit="segment", progress=progress) as shown:
         for audio, _ in batches:
+            silent.extend(metrics.spectral_rmse(audio.numpy(), np.zeros_like(audio)))
             for coder, tables in zip(coders, parts):
                 tables.append(_measured(coder, audio.numpy(), cache.sample_rate, added_above))
                 shown.update(len(audio))
-    rows = []
+    rows, rmse_of_silence = [], np.sqrt(np.mean(np.square(silent)))
     for coder, tables in zip(coders, parts):
         table = pd.concat(tables, ignore_index=True)
         sizes = table.pop("n_bytes")
         kbps = None if sizes.isna().any() else metrics.real_kbps(sizes.mean(), length / cache.sample_rate)
         row = {"codec": coder.codec, "latent": coder.latent, "nominal_kbps": coder.nominal_kbps, "real_kbps": kbps}
-        rows.append(row | metrics.pool(table, measured))
+        pooled = metrics.pool(table, measured)
+        rows.append(row | {"relative_rmse": _relative(pooled["spectral_rmse"], rmse_of_silence)} | pooled)
     return pd.DataFrame(rows).astype({"latent": "Int64"})
 
 
@@ -127,6 +142,30 @@ def _measured(coder, audio, sample_rate, added_above):
     if added_above is not None:
         table["added_energy"] = metrics.added_energy(audio, decoded, sample_rate, above=added_above)
     return table
+
+
+def _relative(rmse, silent):
+    """Returns an RMSE divided by the RMSE of silence; None where there is no such number."""
+    return None if rmse is None or not silent else float(rmse / silent)
+
+
+def published_relative(table):
+    """Returns (the published RMSEs relative to silence, the RMSE of silence that this assumes), or (None, None).
+
+    The study states no level of its test split, so one number is assumed. With it the study's downsampling has our relative
+    RMSE, in the geometric mean over common bitrates. The ratio of both published curves is kept; their height is ours.
+
+    Args:
+        table: by `measure`; without downsampling at a published bitrate there is nothing to relate.
+    """
+    ours = table[table["codec"] == "downsampling"].set_index("nominal_kbps")["relative_rmse"].astype(float)
+    theirs = PUBLISHED.set_index("nominal_kbps")["downsampling"]
+    ratio = (theirs[theirs > 0] / ours[ours > 0]).dropna()
+    if ratio.empty:
+        return None, None
+    silent = float(np.exp(np.log(ratio).mean()))
+    columns = ["autoencoder", "downsampling"]
+    return PUBLISHED.assign(**PUBLISHED[columns] / silent), silent
 
 
 def demo(song, sample_rate, asked):
@@ -140,10 +179,10 @@ def demo(song, sample_rate, asked):
         asked: bitrates in kbit/s.
 
     Returns:
-        Table with one row for each coder and bitrate: `codec`, `asked_kbps`, `nominal_kbps`, `real_kbps` of all bytes, the
-        columns of `fmalib.codec.metrics.measure`, `n_clips`, and `audio`.
+        Table with one row for each coder and bitrate: `codec`, `asked_kbps`, `nominal_kbps`, `real_kbps` of all bytes,
+        `relative_rmse`, the columns of `fmalib.codec.metrics.measure`, `n_clips`, and `audio`.
     """
-    rows = []
+    rows, silent = [], metrics.spectral_rmse(song, np.zeros_like(song))
     for (codec, run), kbps in itertools.product({"Codewords": _codewords, **CODECS}.items(), asked):
         try:
             decoded, n_bytes = run(song, sample_rate, kbps)
@@ -151,7 +190,9 @@ def demo(song, sample_rate, asked):
             continue
         real_kbps = metrics.real_kbps(n_bytes, len(song) / sample_rate)
         row = {"codec": codec, "asked_kbps": kbps, "nominal_kbps": float(kbps), "real_kbps": real_kbps}
-        rows.append({**row, **metrics.measure(song[None], decoded[None]).iloc[0], "n_clips": 1, "audio": decoded})
+        errors = metrics.measure(song[None], decoded[None]).iloc[0]
+        row["relative_rmse"] = _relative(errors["spectral_rmse"], silent)
+        rows.append({**row, **errors, "n_clips": 1, "audio": decoded})
     return pd.DataFrame(rows)
 
 
@@ -161,6 +202,17 @@ def _codewords(song, sample_rate, kbps, *, hop=2048):
     a_frame = kbps * 1000 * samples / sample_rate / codewords.CODEWORD_BITS / mdct.n_frames(samples, hop)
     model = sparse_mdct.sparse_autoencoder(samples=samples, hop=hop, latent=max(1, round(a_frame)))
     encoder, decoder = model.get_layer("encoder"), model.get_layer("decoder")
-    file = codewords.pack(encoder.predict_on_batch(song[None])[0])
-    latent = codewords.unpack(file, encoder.output.shape[1:])
-    return decoder.predict_on_batch(latent[None])[0], len(file)
+    file = _file(encoder.predict_on_batch(song[None])[0], samples)
+    latent, samples = _latent(file)
+    return decoder.predict_on_batch(latent[None])[0, :samples], len(file)
+
+
+def _file(latent, samples):
+    """Returns the bytes of one segment's codewords `(frames, latent)`, after a header."""
+    return HEADER.pack(samples, *latent.shape) + codewords.pack(latent)
+
+
+def _latent(file):
+    """Returns (codewords `(frames, latent)`, samples of the segment) of bytes by `_file`."""
+    samples, *shape = HEADER.unpack_from(file)
+    return codewords.unpack(file[HEADER.size :], shape), samples

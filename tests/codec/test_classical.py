@@ -1,5 +1,8 @@
+import io
+
 import numpy as np
 import pytest
+import soundfile
 
 from fmalib.codec import classical, coders, metrics
 from fmalib.data import datasets
@@ -98,6 +101,111 @@ def test_more_bits_fewer_errors(codec, sample_rate, bitrates):
     assert errors[1] < 0.7 * silent and errors[3] < 0.3 * silent
 
 
+def test_mu_law_samples_exact_values():
+    audio = np.array([0.5, -0.5, 0.0, 0.125, 0.0625], np.float32)
+    file = classical.mu_law_file(audio, 5, 3)  # levels -3 to 3 of the peak 0.5: log(1 + 15 / 4) / log(16) is 0.56 of it
+    assert len(file) == classical.MU_LAW_HEADER.size + 2  # 15 bits
+    assert classical.MU_LAW_HEADER.unpack_from(file) == (3, 5, 5, 0.5)
+    third, two_thirds = (0.5 * (16**part - 1) / 15 for part in (1 / 3, 2 / 3))
+    np.testing.assert_allclose(classical.mu_law_audio(file), [0.5, -0.5, 0, two_thirds, third], rtol=1e-6)
+
+
+@pytest.mark.parametrize("bits", classical.MU_LAW_BITS)
+def test_mu_law_steps_are_half_a_step_wide(bits):
+    x = music(samples=5000)
+    file = classical.mu_law_file(x, 5000, bits)
+    assert len(file) == classical.MU_LAW_HEADER.size + -(-5000 * bits // 8)
+    decoded, peak = classical.mu_law_audio(file), np.abs(x).max()
+    half = np.log(16) / (2 ** (bits - 1) - 1) / 2 * (peak / 15 + np.maximum(np.abs(x), np.abs(decoded)))
+    assert (np.abs(decoded - x) <= half + 1e-6).all()
+    assert decoded.shape == x.shape and decoded.dtype == np.float32
+
+
+@pytest.mark.parametrize("kbps", [63, 15.75, 7.875])
+def test_mu_law_takes_the_best_number_of_bits_for_the_same_bytes(kbps):
+    x = music()
+    alone = {bits: classical.mu_law(x, 8000, kbps, bits=[bits]) for bits in classical.MU_LAW_BITS}
+    error = {bits: np.square(x - decoded).sum() for bits, (decoded, _) in alone.items()}
+    best = min(error, key=error.get)
+    decoded, n_bytes = classical.mu_law(x, 8000, kbps)
+    np.testing.assert_array_equal(decoded, alone[best][0])
+    assert best < 16 and n_bytes == alone[best][1]
+    least = min(0.99 * kbps, 8 * best)  # at the full rate, whole bits a sample may leave some bytes
+    assert least < metrics.real_kbps(n_bytes, len(x) / 8000) <= kbps
+    assert error[best] < np.square(x - classical.downsample(x, 8000, kbps)).sum()
+
+
+def test_mu_law_of_silence_and_of_few_bytes():
+    zeros = np.zeros(1000, np.float32)
+    decoded, _ = classical.mu_law(zeros, 8000, 16)
+    assert decoded.shape == (1000,) and not decoded.any()
+    smallest = (classical.MU_LAW_HEADER.size * 8 + 3) * 8 / 1000  # kbit/s of the header and three bits in 1000 samples
+    assert classical.mu_law(zeros, 8000, smallest)[1] == classical.MU_LAW_HEADER.size + 1
+    with pytest.raises(ValueError, match=r"header of 13 bytes and a sample. Received: kbps=0.8"):
+        classical.mu_law(zeros, 8000, 0.8)
+    with pytest.raises(ValueError, match=r"Received: shape \(1, 1000\)"):
+        classical.mu_law(zeros[None], 8000, 16)
+
+
+def gain(codec, sample_rate, kbps):
+    """Returns the amplitude of a tone after a codec that passes it, as a share of its amplitude before."""
+    tone = 0.25 * np.sin(2 * np.pi * 440 * np.arange(2 * sample_rate) / sample_rate).astype(np.float32)
+    decoded, _ = classical.CODECS[codec](tone, sample_rate, kbps)
+    middle = slice(sample_rate // 2, -sample_rate // 2)
+    return decoded[middle] @ tone[middle] / (tone[middle] @ tone[middle])
+
+
+TRANSPARENT = [("MP3", 8000, kbps) for kbps in (8, 16, 32, 64)]
+TRANSPARENT += [("MP3", 22_050, kbps) for kbps in (32, 160)]
+TRANSPARENT += [("MP3", 44_100, kbps) for kbps in (16, 128, 160, 192, 224, 256, 320)]
+TRANSPARENT += [("Opus", rate, kbps) for rate in (8000, 22_050, 44_100) for kbps in (32, 64, 256)]
+
+
+@pytest.mark.parametrize("codec, sample_rate, kbps", TRANSPARENT)
+def test_no_codec_changes_the_amplitude(codec, sample_rate, kbps):
+    assert gain(codec, sample_rate, kbps) == pytest.approx(1.0, abs=0.01)
+
+
+@pytest.mark.parametrize("codec", classical.CODECS)
+def test_a_decoder_that_scales_is_seen(codec, monkeypatch):
+    def quieter(file, read=soundfile.read, **options):
+        audio, rate = read(file, **options)
+        return 0.9 * audio, rate
+
+    monkeypatch.setattr(classical.soundfile, "read", quieter)
+    assert gain(codec, 8000, 64) == pytest.approx(0.9, abs=0.01)
+
+
+@pytest.mark.parametrize("level", [0.02, 1.0])
+def test_the_gain_is_known_not_fitted(level):
+    x = level * music(samples=20_000)
+    raw, _ = soundfile.read(io.BytesIO(classical.mp3_file(x, 8000, 8)), dtype="float32")
+    aligned, _ = classical.align(x, raw, classical.MAX_DELAY)
+    np.testing.assert_allclose(classical.mp3(x, 8000, 8)[0], aligned / 0.95, rtol=1e-6)
+
+
+def ogg_payload(file):
+    """Returns the bytes of audio in an Ogg Opus file: all packets except for its two headers."""
+    packets, size, at = [], 0, 0
+    while at < len(file):
+        lacing = file[at + 27 : at + 27 + file[at + 26]]
+        for length in lacing:
+            size += length
+            if length < 255:
+                packets, size = [*packets, size], 0
+        at += 27 + len(lacing) + sum(lacing)
+    return sum(packets[2:])
+
+
+@pytest.mark.parametrize("kbps, share", [(8, 0.16), (16, 0.09), (32, 0.04), (64, 0.02)])
+def test_the_share_of_the_ogg_container(kbps, share, monkeypatch):
+    files = []
+    monkeypatch.setattr(classical, "_decode", lambda encoded, *_: files.append(encoded))
+    _, n_bytes = classical.opus(music(), 8000, kbps)
+    assert n_bytes == len(files[0])
+    assert 1 - ogg_payload(files[0]) / n_bytes == pytest.approx(share, abs=0.01)
+
+
 @pytest.mark.parametrize("kbps", [8, 64])
 def test_mp3_keeps_to_its_bitrate(kbps):
     _, n_bytes = classical.mp3(music(), 8000, kbps)
@@ -158,7 +266,7 @@ def test_what_a_coder_cannot_do_is_named(call, message):
 
 
 def test_real_music(real_music):
-    """Downsampling scores what the same clips scored in another implementation; MP3 and Opus do better at the same bitrate."""
+    """Downsampling, with 16 bits and with mu-law, and MP3 score what the same clips scored in another implementation."""
     data = datasets.load("fma_small", real_music)
     table = data.tracks[data.tracks["split"] == "test"].reset_index()
     tracks = [to_float(decode(data.root / path, 8000)) for path in table["path"]]
@@ -168,6 +276,14 @@ def test_real_music(real_music):
         assert pooled["spectral_rmse"] == pytest.approx(expected, rel=0.15)
         low, high = pooled["spectral_rmse_ci95"]
         assert low < pooled["spectral_rmse"] < high
-    for codec in classical.CODECS.values():
-        decoded = np.stack([codec(clip, 8000, 16)[0] for clip in x[::4]])
-        assert metrics.pool(metrics.measure(x[::4], decoded), table[::4])["spectral_rmse"] < 0.33
+
+    def pooled_rmse(codec, kbps, **options):
+        decoded = np.stack([codec(clip, 8000, kbps, **options)[0] for clip in x])
+        return metrics.pool(metrics.measure(x, decoded), table)["spectral_rmse"]
+
+    for kbps, bits, expected in ((31.5, 5, 0.131), (15.75, 5, 0.237), (7.875, 4, 0.419)):
+        alone = pooled_rmse(classical.mu_law, kbps, bits=[bits])
+        assert alone == pytest.approx(expected, rel=0.15) and pooled_rmse(classical.mu_law, kbps) < alone
+    for kbps, expected in ((16, 0.151), (32, 0.084), (64, 0.051)):
+        assert pooled_rmse(classical.mp3, kbps) == pytest.approx(expected, rel=0.15)
+    assert pooled_rmse(classical.opus, 16) < 0.25

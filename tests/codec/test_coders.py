@@ -32,6 +32,7 @@ def test_a_row_holds_the_errors_and_bitrates_of_a_coder(measured, tmp_path):
         coders.autoencoder(sparse, 8000, codec="codewords"),
         coders.autoencoder(pca, 8000, codec="PCA"),
         coders.downsampling(8000, 16.0),
+        coders.downsampling_mu_law(8000, 16.0),
         coders.classical("MP3", 8000, 16),
         coders.classical("Opus", 8000, 16),
         coders.silence(),
@@ -42,14 +43,46 @@ def test_a_row_holds_the_errors_and_bitrates_of_a_coder(measured, tmp_path):
     assert table["spectral_rmse"]["silence"] == pytest.approx(np.sqrt(96 * np.mean(audio**2)), rel=0.01)
     expected = metrics.spectral_rmse(audio, classical.downsample(audio, 8000, 16.0))
     assert table["spectral_rmse"]["downsampling"] == pytest.approx(np.sqrt(np.mean(expected**2)), rel=1e-4)
-    # 64 codewords for each of 33 frames, two bytes each
-    assert table["real_kbps"]["codewords"] == pytest.approx(table["nominal_kbps"]["codewords"])
+    mu_law = np.stack([classical.mu_law(segment, 8000, 16.0)[0] for segment in audio])
+    expected = metrics.spectral_rmse(audio, mu_law)
+    assert table["spectral_rmse"]["downsampling, mu-law"] == pytest.approx(np.sqrt(np.mean(expected**2)), rel=1e-4)
+    assert 15.5 < table["real_kbps"]["downsampling, mu-law"] <= 16.0
+    np.testing.assert_allclose(table["relative_rmse"], table["spectral_rmse"] / table["spectral_rmse"]["silence"], rtol=1e-5)
+    # A header, and 64 codewords for each of 33 frames, two bytes each
+    assert table["real_kbps"]["codewords"] == pytest.approx((8 + 2 * 64 * 33) * 8 / (LENGTH / 8000) / 1000)
     assert table["nominal_kbps"]["codewords"] == pytest.approx(64 * 33 * 16 / (LENGTH / 8000) / 1000)
     assert table["real_kbps"][["PCA", "downsampling", "silence"]].isna().all()
     assert 15 < table["real_kbps"]["MP3"] < 20 and 14 < table["real_kbps"]["Opus"] < 25
     order = table["spectral_rmse"][["codewords", "PCA", "silence"]]
     assert order.is_monotonic_increasing
     assert table["latent"]["codewords"] == 64 and pd.isna(table["latent"]["MP3"])
+
+
+def test_codewords_are_decoded_from_their_bytes_alone(measured, monkeypatch):
+    decoded, pipeline, test = measured
+    sparse = autoencoders.untrained("frequency", "sparse", pipeline, latent=8)
+    coder, audio = coders.autoencoder(sparse, 8000, codec="codewords"), audio_of(decoded, test, 1)
+    expected, n_bytes = coder.run(audio)
+    np.testing.assert_allclose(expected, sparse.model.predict_on_batch(audio), atol=1e-6)
+    assert n_bytes == [8 + 2 * 33 * 8] * 4
+    files = [coders._file(latent, LENGTH) for latent in sparse.encoder.predict_on_batch(audio)]
+    assert coders.HEADER.unpack_from(files[0]) == (LENGTH, 33, 8)
+    # The file of another segment gives that segment, whatever is in the audio.
+    monkeypatch.setattr(coders, "_file", lambda latent, samples: files[2])
+    swapped, _ = coder.run(audio)
+    np.testing.assert_allclose(swapped, np.tile(expected[2], (4, 1)), atol=1e-6)
+    with pytest.raises(ValueError, match=r"33 x 8 codewords are 528 bytes. Received: 527 bytes"):
+        coders._latent(files[0][:-1])
+
+
+def test_the_relative_rmse_does_not_depend_on_loudness(measured):
+    decoded, _, test = measured
+    halved = coders.Coder("halved", None, lambda audio: (audio / 2, None))
+    table = coders.measure([halved, coders.silence()], decoded, test, LENGTH, per_track=2, batch_size=3, progress=False)
+    np.testing.assert_allclose(table["relative_rmse"], [0.5, 1.0], rtol=1e-6)
+    broken = coders.Coder("broken", None, lambda audio: (audio * np.nan, None))
+    table = coders.measure([broken], decoded, test, LENGTH, per_track=1, progress=False)
+    assert table["relative_rmse"][0] is None
 
 
 def test_added_energy_is_measured_where_asked(measured):
@@ -83,8 +116,11 @@ def test_the_demo_keeps_to_its_bitrates():
     asked = {codec: rows["asked_kbps"].tolist() for codec, rows in table.groupby("codec")}
     assert asked == {"Codewords": [1, 8, 64, 320], "MP3": [8, 64, 320], "Opus": [8, 64]}  # no other bitrate is faked
     coded = table[table["codec"] == "Codewords"]
-    np.testing.assert_allclose(coded["real_kbps"], coded["asked_kbps"], rtol=0.1)
+    header = 8 * coders.HEADER.size / 2 / 1000  # kbit/s
+    np.testing.assert_allclose(coded["real_kbps"] - header, coded["asked_kbps"], rtol=0.1)
     assert coded["spectral_rmse"].is_monotonic_decreasing
+    silent = metrics.spectral_rmse(song, np.zeros_like(song))
+    np.testing.assert_allclose(table["relative_rmse"], table["spectral_rmse"] / silent, rtol=1e-6)
     assert all(audio.shape == song.shape for audio in table["audio"])
 
 
@@ -93,3 +129,28 @@ def test_published_points_of_the_study():
     published = coders.PUBLISHED
     np.testing.assert_allclose(published["nominal_kbps"], published["latent"] * 126 * 16 / 8192)
     assert (published["autoencoder"] > published["downsampling"]).all()
+
+
+def test_published_errors_are_relative_to_one_assumed_silence():
+    table = pd.DataFrame(
+        {
+            "codec": ["ours", "downsampling", "downsampling", "downsampling", "silence"],
+            "nominal_kbps": [7.875, 7.875, 126.0, 63.0, None],
+            "relative_rmse": [0.1, 0.5, 0.001, 0.2, 1.0],
+        }
+    )
+    relative, silent = coders.published_relative(table)
+    assert silent == pytest.approx(np.sqrt((1.53 / 0.5) * (0.48 / 0.2)))  # 126 kbit/s has no published error
+    published = coders.PUBLISHED
+    np.testing.assert_allclose(relative["autoencoder"], published["autoencoder"] / silent)
+    np.testing.assert_allclose(relative["downsampling"], published["downsampling"] / silent)
+    assert relative["nominal_kbps"].equals(published["nominal_kbps"])
+    # A louder test set moves nothing: only relative errors go in.
+    assert coders.published_relative(table.assign(spectral_rmse=table["relative_rmse"] * 7))[1] == silent
+
+
+@pytest.mark.parametrize(
+    "rows", [{"codec": ["MP3"], "nominal_kbps": [7.875]}, {"codec": ["downsampling"], "nominal_kbps": [9.0]}]
+)
+def test_without_common_downsampling_nothing_is_assumed(rows):
+    assert coders.published_relative(pd.DataFrame(rows | {"relative_rmse": [0.5]})) == (None, None)

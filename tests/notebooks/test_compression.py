@@ -17,7 +17,9 @@ from fmalib.training import autoencoders
 
 KEYS_02 = {
     "spectral_rmse",
+    "relative_rmse",
     "downsample_rmse",
+    "downsample_mu_law_rmse",
     "pca_rmse",
     "silence_rmse",
     "nominal_kbps",
@@ -32,6 +34,7 @@ KEYS_05 = {
     "latent",
     "nominal_kbps",
     "real_kbps",
+    "relative_rmse",
     "spectral_rmse",
     "magnitude_rmse",
     "log_spectral_distance_db",
@@ -54,7 +57,9 @@ def test_metrics_of_the_autoencoder(executed):
     assert metrics["latent_shape"] == [126, 64] and metrics["nominal_kbps"] == 15.75
     assert metrics["compression_ratio"] == pytest.approx(65_536 / (126 * 64))
     # Two epochs are no training to speak of; what needs none is in its place.
-    assert 0 < metrics["pca_rmse"] < metrics["silence_rmse"] and 0 < metrics["downsample_rmse"] < metrics["silence_rmse"]
+    assert 0 < metrics["pca_rmse"] < metrics["silence_rmse"]
+    assert 0 < metrics["downsample_mu_law_rmse"] < metrics["downsample_rmse"] < metrics["silence_rmse"]
+    assert metrics["relative_rmse"] == pytest.approx(metrics["spectral_rmse"] / metrics["silence_rmse"])
 
 
 def test_metrics_of_the_compression_study(executed):
@@ -66,10 +71,14 @@ def test_metrics_of_the_compression_study(executed):
     error = {(row["codec"], row["latent"]): row["spectral_rmse"] for row in sweep}
     assert error["ours: sparse codewords", 32] < 0.7 * error["PCA of MDCT frames", 32]
     for row in sweep:
-        has_bytes = row["codec"] in ("MP3", "Opus", "ours: sparse codewords")
+        has_bytes = row["codec"] in ("MP3", "Opus", "downsampling, mu-law", "ours: sparse codewords")
         assert (row["real_kbps"] is not None) == has_bytes
     silent = [row for row in sweep if row["codec"] == "silence"]
     assert len(silent) == 1 and silent[0]["nominal_kbps"] is None and silent[0]["si_sdr_db"] is None
+    assert silent[0]["relative_rmse"] == pytest.approx(1.0)
+    assert all(row["relative_rmse"] == pytest.approx(row["spectral_rmse"] / silent[0]["spectral_rmse"]) for row in sweep)
+    downsampled = next(row for row in sweep if row["codec"] == "downsampling")
+    assert metrics["published_silence_rmse_assumed"] == pytest.approx(1.53 / downsampled["relative_rmse"])
     slowest = min(row["asked_kbps"] for row in rows if row["section"] == "demo" and row["codec"] != "Codewords")
     assert slowest == 8  # neither MP3 nor Opus goes lower, and nothing says they do
 
