@@ -10,7 +10,8 @@ __version__ = "0.1.0"
 ORDER = {  # package, or module at the top: its modules
     "paths": "",
     "progress": "",
-    "bootstrap": "",
+    "content": "",
+    "intervals": "",
     "data": "tracks splits excerpts mpeg ffmpeg tags containers audio formats file_facts fma genre_folder "
     "synth_recipes synth_instruments synth_render synth datasets audio_cache segments",
     "signal": "stft mel mdct codewords",

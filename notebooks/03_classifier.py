@@ -295,10 +295,11 @@ if setup.lists["leaky"] and split == "official":
 #
 # The genre of a track is the majority vote of its segments. MFCC statistics, of whole clips, have one vote.
 #
-# Intervals are 95 %, by a [bootstrap](https://en.wikipedia.org/wiki/Bootstrapping_(statistics)) over artists. Artists are drawn
-# with replacement 2,000 times, each draw gives an accuracy, and the interval holds the middle 95 % of them. Tracks of one
-# artist are alike, so drawing single tracks would give intervals that are too narrow. With cross-validation, artists are drawn
-# from the pooled test of all folds. The interval leaves out the chance of training on other tracks.
+# Intervals are 95 %, over artists. The [jackknife](https://en.wikipedia.org/wiki/Jackknife_resampling) leaves out each artist
+# in turn; the changes of the accuracy give its standard error. Quantiles are of Student's t and the beta distribution, since
+# few artists are tested and accuracies end at 0 and 1. Tracks of one artist are alike, so counting single tracks would give
+# intervals that are too narrow. In simulations with 8 to 60 artists, 94 to 99 % of the intervals hold the true accuracy. With
+# cross-validation, artists are of the pooled test of all folds. The interval leaves out the chance of training on other tracks.
 
 # %%
 summaries = {name: results.over_seeds(of_seeds) for name, of_seeds in outcomes.items()}
@@ -332,7 +333,7 @@ for label, name in (("shuffled", control), ("mfcc_svm", "mfcc_svm")):
 # Overlapping intervals do not settle which of two systems is better, since both had the same tracks.
 # [McNemar's test](https://en.wikipedia.org/wiki/McNemar%27s_test) uses only the tracks that exactly one of the two has right.
 # With equally good systems, these tracks split like coin tosses. The table compares each system with MFCC statistics and an
-# SVM; its intervals are by a paired bootstrap over artists.
+# SVM; its intervals are over artists, of the paired differences of their tracks.
 
 # %%
 reference = outcomes["mfcc_svm"][0].votes

@@ -248,8 +248,9 @@ if mapped:
 # artist are left out, since they recognise the artist and not the genre
 # ([Flexer 2007](https://archives.ismir.net/ismir2007/paper/000341.pdf)).
 #
-# **Intervals** come from a [bootstrap](https://en.wikipedia.org/wiki/Bootstrapping_(statistics)) over artists: artists
-# are drawn with replacement, with all their segments, and 95 % of the resulting accuracies lie within.
+# **Intervals** are 95 %, over artists. The [jackknife](https://en.wikipedia.org/wiki/Jackknife_resampling) leaves out each
+# artist in turn, with all segments; the changes of the accuracy give its standard error. With four artists or fewer the
+# intervals are very wide. They leave out that neighbours of different artists depend on the same map.
 #
 # **[Trustworthiness](https://scikit-learn.org/stable/modules/generated/sklearn.manifold.trustworthiness.html)** is 1 if
 # all neighbours on the map were neighbours before. The

@@ -157,8 +157,10 @@ for name in dict.fromkeys([*feature_names, "latent", "linear", "log_mel"]):  # c
 # [regression](https://en.wikipedia.org/wiki/Coefficient_of_determination#Adjusted_R2) on one column explains, adjusted for
 # its degrees of freedom. Features are averaged over each track, and reduced to 50 principal components at most.
 #
-# The mark is the 95th percentile of permuted columns; a bar that ends left of it is not significant. `numeric` is loudness,
-# tempo and spectral centroid together; `beyond numeric` is the share that a categorical column adds.
+# Dot and mark are mean and 95th percentile over permuted labels; a bar that ends left of the mark is not significant. Tracks of
+# one artist stay together: genres are permuted over whole artists, albums within each artist, all others over tracks. Genres
+# that mean nothing have a share too, since each artist's sound lies in one genre; the dot of `genre` shows how much.
+# `numeric` is loudness, tempo and spectral centroid together; `beyond numeric` is the share that a categorical column adds.
 
 # %%
 part = "test" if kinds[main].supervised else "all"  # genres of the other tracks were used to fit a supervised one
@@ -174,9 +176,9 @@ else:
 metrics |= {"variance_explained_by": explained["share"].to_dict(), "variance_explained": explained.T.to_dict()}
 
 # %% [markdown]
-# Bars overlap and do not sum to one: artists have their genres, and genres their loudness. A long bar means that the
-# column predicts the features, not that it causes them. A column with many values, such as artist, needs many tracks a
-# value; with two or three, its share is uncertain.
+# Bars overlap and do not sum to one: artists have their genres, and genres their loudness. A bar beyond its mark means that
+# the column predicts the features, not that it causes them. An album's bar includes its artist, and so does its dot. A column
+# with many values, such as artist, needs many tracks a value; with two or three, its share is uncertain.
 #
 # *Try this*: set `features` to `classifier,latent`. Which bar grows when a network is trained with genres?
 #
@@ -184,26 +186,28 @@ metrics |= {"variance_explained_by": explained["share"].to_dict(), "variance_exp
 #
 # [Variance components](https://en.wikipedia.org/wiki/Random_effects_model) split the sum of squares by levels that lie
 # within each other: between genres, between artists of a genre, between tracks of an artist, and between segments of a
-# track. The four shares sum to one. The last bar is the share of each level's degrees of freedom, which is the
-# expectation for permuted segments.
+# track. The four shares sum to one. Dot and mark are mean and 95th percentile of a meaningless level: whole artists are
+# permuted among genres, tracks among the artists of a genre, or segments among the tracks of an artist.
 
 # %%
 components = {}
 for name in feature_names:
     if not kinds[name].supervised:
         values = maps.prepare(tables[name].of(shared.of("all")))
-        components[name] = variance.nested(values, shared.rows("all"), data.genres)
+        components[name] = variance.nested(values, shared.rows("all"), data.genres, seed=seed)
 if any(table["share"].notna().any() for table in components.values()):
     title = f"{data.name}: components of variance between segments, {len(shared.tracks)} tracks"
-    setup.show(plots.latent.nested_shares({name: table.fillna(0) for name, table in components.items()}, title), "levels")
+    setup.show(plots.latent.nested_shares(components, title), "levels")
 metrics["variance_nested"] = {name: table["share"].to_dict() for name, table in components.items()}
+permuted_levels = {name: table.drop(columns="share").T.to_dict() for name, table in components.items()}
+metrics["variance_nested_permuted"] = permuted_levels
 
 # %% [markdown]
-# A level matters where its share exceeds that of the last bar. A large share between segments means that the features
-# follow the course of a track. A large share between artists means that they follow an artist's sound. The shares say
-# nothing about single features, and a small genre share can still be enough for a classifier.
+# A level matters where its bar ends right of the mark. A genre share at its dot is what any division of these artists gives. A
+# large share between segments means that the features follow the course of a track; it is the remainder and has no mark. The
+# shares say nothing about single features, and a small genre share can still be enough for a classifier.
 #
-# *Try this*: set `segments` to 6. Which share grows with more segments a track, and why does the last bar change too?
+# *Try this*: set `segments` to 6. Which share grows with more segments a track, and which dots move?
 #
 # ## Clusters without labels
 #
@@ -368,12 +372,12 @@ if stops is not None:
 # %%
 print(setup.write_metrics(metrics))
 single = explained["share"][columns.columns].dropna().sort_values(ascending=False)
-by_column = ", ".join(f"{name} {share:.0%}" for name, share in single.items())
+by_column = ", ".join(f"{name} {share:.0%} ({explained['permuted'][name]:.0%})" for name, share in single.items())
 by_method = ", ".join(f"{name} {nmi:.2f}" for name, nmi in listing["nmi"].dropna().items()) or "undefined"
 interpolated = "undefined" if difference is None else f"{difference:.1f} dB"
 print(
     f"{data.name}, {about}, seed {seed}.\n"
-    f"Variance explained by column, n = {len(everyone)} tracks: {by_column}.\n"
+    f"Variance explained by column (95th percentile of permuted labels), n = {len(everyone)} tracks: {by_column}.\n"
     f"Clusters and genres, n = {len(chosen)} segments, NMI: {by_method}.\n"
     f"Halfway interpolation against the cross-fade: {interpolated}."
 )

@@ -7,13 +7,14 @@ raises ValueError where the two shapes differ or the audio is not floating point
 import numpy as np
 import pandas as pd
 
-from fmalib import bootstrap
+from fmalib import intervals
 from fmalib.signal import stft
 
 N_FFT, HOP = 512, 128  # the study's, at any sample rate
 FLOOR_DB = -80.0  # 16-bit rounding noise lies at -78 dB in this STFT
 UNDEFINED_IN_SILENCE = ("si_sdr_db", "added_energy")
 ROOTS = ("spectral_rmse", "magnitude_rmse")  # pooled as the root of the mean square, all others as the mean
+POSITIVE = (*ROOTS, "log_spectral_distance_db", "added_energy")
 
 
 def spectral_rmse(reference, estimate):
@@ -111,8 +112,8 @@ def measure(reference, estimate):
     return pd.DataFrame(columns, dtype=np.float64)
 
 
-def pool(table, segments, *, seed=0):
-    """Returns a dict of each metric over all segments, with a 95 % interval by bootstrap over artists.
+def pool(table, segments):
+    """Returns a dict of each metric over all segments, with a 95 % interval over artists (`fmalib.intervals`).
 
     Columns in `ROOTS` are pooled as the root of the mean square, all others as the mean. Segments with a silent
     reference are left out of `si_sdr_db` and `added_energy`. A value that is not finite is None, since JSON has no name for it.
@@ -120,7 +121,6 @@ def pool(table, segments, *, seed=0):
     Args:
         table: numbers, one row a segment, such as rows of `measure`.
         segments: their `track_id` and `artist` (`fmalib.data.segments.segment_table`); ValueError for another number of rows.
-        seed: of the bootstrap.
 
     Returns:
         For each column its name and `<name>_ci95`, which is [low, high] or, for a single artist, None; then `n_clips`
@@ -128,21 +128,22 @@ def pool(table, segments, *, seed=0):
     """
     if len(table) != len(segments) or not len(table):
         raise ValueError(f"One row of metrics per segment is needed. Received: {len(table)} for {len(segments)}")
-    artists = pd.factorize(segments["artist"])[0]  # numbered in order of appearance, on which the draws depend
+    artists = segments["artist"].to_numpy()
     result = {}
     for name in table:
         values = table[name].to_numpy(np.float64)
         defined = ~np.isnan(values) if name in UNDEFINED_IN_SILENCE else np.full(len(values), True)
-        result[name], result[f"{name}_ci95"] = _pool(values[defined], artists[defined], seed, root=name in ROOTS)
+        bounds = intervals.POSITIVE if name in POSITIVE else intervals.REAL
+        result[name], result[f"{name}_ci95"] = _pool(values[defined], artists[defined], bounds, root=name in ROOTS)
     return {**result, "n_clips": int(segments["track_id"].nunique()), "n_segments": len(table)}
 
 
-def _pool(values, artists, seed, *, root):
+def _pool(values, artists, bounds, *, root):
     """Returns (mean or root mean square, [low, high]); None where there is no such number."""
     if not len(values) or not np.isfinite(values).all():
         return None, None
     values = values**2 if root else values
-    pooled = np.array([values.mean(), *(bootstrap.over_artists(values, artists, seed=seed) or ())])
+    pooled = np.array([values.mean(), *(intervals.over_artists(values, artists, bounds=bounds) or ())])
     mean, *interval = (np.sqrt(pooled) if root else pooled).tolist()
     return mean, interval or None
 

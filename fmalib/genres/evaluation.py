@@ -7,7 +7,7 @@ from scipy.special import softmax
 from scipy.stats import binomtest
 from sklearn.metrics import f1_score
 
-from fmalib import bootstrap
+from fmalib import intervals
 
 VOTES = ("majority", "mean")
 CALIBRATION_BINS = 15
@@ -63,20 +63,20 @@ def vote_curve(probabilities, segments):
     return pd.DataFrame(rows, columns=["k", "majority", "mean", "low", "high"]).set_index("k")
 
 
-def accuracy_interval(correct, artists, *, seed=0):
-    """Returns the 95 % interval (low, high) of an accuracy, by `bootstrap.over_artists`; (0, 1) for a single artist.
+def accuracy_interval(correct, artists):
+    """Returns the 95 % interval (low, high) of an accuracy, by `intervals.over_artists`; (0, 1) for a single artist.
 
     `correct` and `artists` are bools and names, `(tracks,)`.
     """
-    return bootstrap.over_artists(correct, artists, seed=seed) or (0.0, 1.0)
+    return intervals.over_artists(correct, artists, bounds=intervals.SHARE) or (0.0, 1.0)
 
 
-def compare(first, second, *, seed=0):
+def compare(first, second):
     """Returns the difference of two systems on the same tracks; `first` and `second` are tables by `votes`.
 
     Returns:
-        dict of `difference` (accuracy of the first less the second's), `difference_ci95` (paired bootstrap over artists; -1 to
-        1 for a single artist), `only_first`, `only_second` (tracks that only one has right) and `mcnemar_p`, the exact
+        dict of `difference` (accuracy of the first less the second's), `difference_ci95` (paired, over artists; -1 to 1 for a
+        single artist), `only_first`, `only_second` (tracks that only one has right) and `mcnemar_p`, the exact
         two-sided p-value of these two counts (McNemar 1947). The p-value treats tracks as independent: it is too small where
         artists have many tracks. The interval is not.
 
@@ -87,10 +87,11 @@ def compare(first, second, *, seed=0):
         raise ValueError(f"Both tables must hold the same tracks. Received: {len(first)} and {len(second)}")
     right = [(table["predicted"] == table["label"]).to_numpy() for table in (first, second.loc[first.index])]
     gained = right[0].astype(float) - right[1]
+    interval = intervals.over_artists(gained, first["artist"], bounds=intervals.DIFFERENCE)
     only_first, only_second = int((gained > 0).sum()), int((gained < 0).sum())
     return {
         "difference": float(gained.mean()),
-        "difference_ci95": list(bootstrap.over_artists(gained, first["artist"], seed=seed) or (-1.0, 1.0)),
+        "difference_ci95": list(interval or intervals.DIFFERENCE),
         "only_first": only_first,
         "only_second": only_second,
         "mcnemar_p": float(binomtest(only_first, only_first + only_second).pvalue) if only_first + only_second else 1.0,

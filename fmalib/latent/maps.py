@@ -18,7 +18,7 @@ from sklearn.metrics import silhouette_score
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from fmalib import bootstrap
+from fmalib.intervals import SHARE, over_artists
 
 COMPONENTS = 50  # principal components, at most, from which most methods start
 FEWEST = 6  # points of a map
@@ -279,8 +279,8 @@ def scores(points, values, labels, artists, *, seed=0):
     Returns:
         `knn_accuracy`: of the majority genre of the five nearest neighbours by other artists (Flexer 2007: the same artist's
         would measure artists), over the `n_points` points whose genre has another artist here; None for a single genre.
-        `knn_accuracy_ci95`: by bootstrap over artists. `trustworthiness` (Venna and Kaski 2001): of five neighbours, 1 if all
-        of the map's neighbours are neighbours in `values`. `silhouette` of genres (Rousseeuw 1987): from -1 to 1.
+        `knn_accuracy_ci95`: by `over_artists`. `trustworthiness` (Venna and Kaski 2001): of five neighbours, 1 if all of the
+        map's neighbours are neighbours in `values`. `silhouette` of genres (Rousseeuw 1987): from -1 to 1.
     """
     labels, artists = np.asarray(labels), np.asarray(artists)
     known = answerable(labels, artists)
@@ -291,7 +291,7 @@ def scores(points, values, labels, artists, *, seed=0):
     compared, neighbours = (np.asarray(values)[rows], few_points), min(NEIGHBOURS, max(0, len(rows) - 1) // 2)
     return {
         "knn_accuracy": float(correct.mean()) if known.any() else None,
-        "knn_accuracy_ci95": list(bootstrap.over_artists(correct, artists[known])) if known.any() else None,
+        "knn_accuracy_ci95": list(over_artists(correct, artists[known], bounds=SHARE)) if known.any() else None,
         "n_points": int(known.sum()),
         "trustworthiness": float(trustworthiness(*compared, n_neighbors=neighbours)) if neighbours else None,
         "silhouette": float(silhouette_score(few_points, few_labels)) if separable else None,

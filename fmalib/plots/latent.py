@@ -2,6 +2,7 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import seaborn as sns
 
 from fmalib.plots import style
@@ -113,32 +114,42 @@ def cluster_history(histories, title):
 
 
 def shares_of_variance(table, title):
-    """Returns a bar chart of `fmalib.latent.variance.explained`, with a mark at the 95th percentile of permuted columns."""
+    """Returns a bar chart of `fmalib.latent.variance.explained`, with marks at the permuted mean and 95th percentile."""
     known = table[table["share"].notna()]
     shares, marks = 100 * known["share"], 100 * known["permuted"]
     names = [f"{name.replace('_', ' ')} ({n:.0f} tracks)" for name, n in known["n"].items()]
     figure, axes = style.bars(dict(zip(names, shares)), [f"{share:.1f}" for share in shares], clear=marks)
-    axes.plot(marks, range(len(known)), "|", color="black", markersize=14, label="95th percentile\nof permuted columns")
+    _permuted(axes, known)
     axes.axvline(0, color="0.3", linewidth=0.8)
     axes.set(title=title, xlabel="share of the variance, adjusted / %")
     return style.finish(figure, grid=False, fontsize=9)
 
 
 def nested_shares(tables, title):
-    """Returns stacked bars of tables by `fmalib.latent.variance.nested`, a dict by representation, and of chance."""
-    chance = next(iter(tables.values()))["chance"]
-    shares = {name: 100 * table["share"] for name, table in tables.items()} | {"by chance": 100 * chance}
-    figure, axes = plt.subplots(figsize=(8, 0.45 * len(shares) + 1.4), layout="constrained")
-    left = np.zeros(len(shares))
-    for number, between in enumerate(chance.index):
-        widths = np.array([share[between] for share in shares.values()])
-        drawn = axes.barh(list(shares), widths, left=left, color=COLOURS[number], height=0.7, label=between, edgecolor="white")
-        texts = [f"{width:.0f}" if width > 4 else "" for width in widths]
-        axes.bar_label(drawn, texts, label_type="center", color="white", fontsize=9)
-        left += widths
-    axes.invert_yaxis()
-    axes.set(title=title, xlabel="share of the variance of segments / %", xlim=(0, 100))
-    return style.finish(figure, grid=False, title="between")
+    """Returns a panel of bars a level, of tables by `fmalib.latent.variance.nested`, a dict by representation.
+
+    The four bars of a representation sum to 100 %. Marks are at the permuted mean and 95th percentile.
+    """
+    levels = next(iter(tables.values())).index
+    figure, grid = style.panels(len(levels), len(levels), (2.3, 0.4 * len(tables) + 0.9), sharex=True, sharey=True)
+    for axes, level in zip(grid, levels):
+        known = pd.DataFrame({name: table.loc[level] for name, table in tables.items()}).T
+        bars = axes.barh(list(tables), 100 * known["share"], color="C0", height=0.7)
+        texts = [f"{100 * share:.0f}" if np.isfinite(share) else "" for share in known["share"]]
+        axes.bar_label(bars, texts, padding=8, fontsize=9)
+        _permuted(axes, known)
+        axes.set(title=f"between {level}s", xlabel="share / %", xlim=(0, 118), xticks=range(0, 101, 50))
+    grid[0].invert_yaxis()
+    figure.suptitle(title)
+    figure.legend(*grid[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False, fontsize=9)
+    return style.finish(figure, legend=False, grid=False)
+
+
+def _permuted(axes, table):
+    """Marks the mean and the 95th percentile of permuted shares on horizontal bars."""
+    places, options = range(len(table)), {"linestyle": "", "color": "black"}
+    axes.plot(100 * table["permuted_mean"], places, marker="o", markersize=4, label="mean of permuted labels", **options)
+    axes.plot(100 * table["permuted"], places, marker="|", markersize=14, label="95th percentile", **options)
 
 
 def accuracies(table, chance, title):

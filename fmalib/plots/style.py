@@ -9,6 +9,7 @@ from fmalib.signal import stft
 
 SPECTROGRAM_DB = 80  # shown below the loudest bin
 DPI = 110
+FARTHEST = 3  # times the longest bar that an interval is drawn to
 RIGHT = {"frameon": False, "loc": "center left", "bbox_to_anchor": (1, 0.5)}  # of a legend beside its axes
 plt.rcParams["text.parse_math"] = False  # genres and titles may hold a dollar sign
 
@@ -52,17 +53,22 @@ def bars(values, texts, *, intervals=None, colours="C0", clear=0):
         intervals: (low, high) or None for each bar, drawn as error bars.
         colours: of all bars, or of each.
         clear: numbers that the texts must also be to the right of.
+
+    An interval that reaches beyond `FARTHEST` times the longest bar, as of two artists, leaves the axes.
     """
     figure, axes = plt.subplots(figsize=(8, 0.42 * len(values) + 1.2), layout="constrained")
     lengths = np.array(list(values.values()), float)
     low, high = np.transpose([interval or (np.nan, np.nan) for interval in intervals or [None] * len(lengths)])
     errors = np.maximum(0, [lengths - low, high - lengths])
     axes.barh(list(values), lengths, xerr=errors, color=colours, height=0.7, capsize=3)
-    ends = np.nanmax(np.broadcast_arrays(lengths, high, 0, clear), axis=0)
+    farthest = FARTHEST * np.abs(lengths).max()
+    ends = np.nanmax(np.broadcast_arrays(lengths, np.minimum(high, farthest), 0, clear), axis=0)
     for row, (end, text) in enumerate(zip(ends, texts)):
         axes.annotate(text, (end, row), (6, 0), textcoords="offset points", va="center")
     axes.invert_yaxis()
     axes.margins(x=0.12)
+    if np.nanmax(high, initial=0) > farthest:
+        axes.set_xlim(right=1.15 * farthest)
     return figure, axes
 
 

@@ -6,7 +6,9 @@ import librosa
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
+from fmalib import intervals
 from fmalib.codec import metrics
 
 
@@ -176,9 +178,17 @@ def test_pool_exact_values():
     assert pooled["spectral_rmse"] == pytest.approx(np.sqrt(50 / 3))
     assert pooled["log_spectral_distance_db"] == pytest.approx(3.0)
     assert pooled["n_clips"] == 2 and pooled["n_segments"] == 3
-    # Of two artists a quarter of the draws is the one twice, a quarter the other: these are the ends.
-    assert pooled["spectral_rmse_ci95"] == pytest.approx([np.sqrt(12.5), 5.0])
-    assert pooled["log_spectral_distance_db_ci95"] == pytest.approx([1.5, 6.0])
+    # Squares of positive errors have a logarithmic scale, and the root of their interval is the RMSE's.
+    squares = intervals.over_artists([9, 16, 25], list("aab"), bounds=intervals.POSITIVE)
+    assert pooled["spectral_rmse_ci95"] == pytest.approx(np.sqrt(squares))
+    distances = intervals.over_artists([1, 2, 6], list("aab"), bounds=intervals.POSITIVE)
+    assert pooled["log_spectral_distance_db_ci95"] == pytest.approx(distances) and distances[0] < 3 < distances[1]
+
+
+def test_decibels_of_any_sign_have_student_s_interval():
+    pooled = metrics.pool(pd.DataFrame({"si_sdr_db": [-1.0, 2.0, 5.0]}), segments("abc"))
+    half = stats.t.ppf(0.975, 2) * np.sqrt(3)  # means of three artists with a deviation of 3
+    assert pooled["si_sdr_db_ci95"] == pytest.approx([2 - half, 2 + half])
 
 
 def test_the_pooled_rmse_is_the_rmse_over_everything():

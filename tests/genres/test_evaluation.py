@@ -63,6 +63,17 @@ def test_the_interval_repeats_and_refuses_nothing():
         evaluation.accuracy_interval([], [])
 
 
+def test_four_artists_who_are_all_right_do_not_prove_perfection():
+    low, high = evaluation.accuracy_interval([True] * 28, np.arange(28) % 4)
+    assert (low, high) == pytest.approx((0.025 ** (1 / 4), 1))  # the exact binomial interval of four
+
+
+def test_the_interval_of_a_difference_stays_in_its_range():
+    first, second = np.arange(28) % 7 != 0, np.arange(28) % 7 == 0
+    low, high = evaluation.compare(voted(first, np.arange(28) % 4), voted(second, np.arange(28) % 4))["difference_ci95"]
+    assert -1 <= low < 5 / 7 < high <= 1
+
+
 def test_shuffling_keeps_tracks_and_label_counts():
     tracks = pd.DataFrame({"label": np.arange(80) % 8, "artist": "a"}, index=np.arange(100, 180))
     permuted = evaluation.permute_labels(tracks, 0)
@@ -110,7 +121,8 @@ def test_mcnemar_is_the_binomial_test_of_the_tracks_that_differ():
     low, high = result["difference_ci95"]
     assert 0 < low < 7 / 40 < high
     same = evaluation.compare(voted(first, np.arange(40)), voted(first, np.arange(40)))
-    assert same["mcnemar_p"] == 1 and same["difference_ci95"] == [0, 0]
+    # No track differs: at most 1 - 0.025^(1/40) of all artists do.
+    assert same["mcnemar_p"] == 1 and same["difference_ci95"] == pytest.approx([0.025 ** (1 / 40) - 1, 1 - 0.025 ** (1 / 40)])
     with pytest.raises(ValueError, match="Received: 40 and 39"):
         evaluation.compare(voted(first, np.arange(40)), voted(first, np.arange(40))[1:])
 

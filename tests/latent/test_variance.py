@@ -109,6 +109,62 @@ def test_one_genre_equal_points_and_unknown_artists_have_no_shares():
     assert variance.explained(np.ones((4, 2)), columns)["share"].isna().all()
 
 
+def strong_artists(rng, genres=6, artists=14, tracks=3, segments=3):
+    """Returns (values, rows of segments, columns of tracks): artists differ much, and genres dealt to them mean nothing."""
+    artist = np.repeat(np.arange(artists), tracks)
+    label = rng.permutation(np.arange(artists) % genres)[artist]
+    of_tracks = 2 * rng.normal(size=(artists, 20))[artist] + rng.normal(size=(len(artist), 20))
+    columns = pd.DataFrame({"artist": [f"a{number}" for number in artist], "genre": [f"g{number}" for number in label]})
+    rows = pd.DataFrame({"track_id": range(len(artist)), "label": label, "artist": columns["artist"]})
+    rows = rows.loc[np.repeat(rows.index, segments)].reset_index(drop=True)
+    return np.repeat(of_tracks, segments, axis=0) + rng.normal(size=(len(rows), 20)), rows, columns
+
+
+def test_a_meaningless_genre_over_strong_artists_is_no_finding(monkeypatch):
+    monkeypatch.setattr(variance, "PERMUTATIONS", 60)
+    found = []
+    for seed in range(60):
+        values, rows, columns = strong_artists(np.random.default_rng(seed))
+        genre = variance.explained(values[::3], columns[["artist", "genre"]], seed=seed).loc["genre"]
+        level = variance.nested(values, rows, list("uvwxyz"), seed=seed).loc["genre"]
+        found.append([level["share"], level["permuted_mean"], *(row["share"] > row["permuted"] for row in (level, genre))])
+    share, mean, nested, explained = np.mean(found, axis=0)
+    assert mean == pytest.approx(share, abs=0.01) and share > 0.25  # the degrees of freedom would say 5/125
+    assert nested <= 0.12 and explained <= 0.12  # 0.05 expected; tracks moved one by one found a genre nearly always
+
+
+def test_a_genre_that_artists_follow_is_found():
+    values, rows, columns = strong_artists(np.random.default_rng(1), artists=36)
+    values += 2 * np.random.default_rng(2).normal(size=(6, 20))[rows["label"]]
+    genre = variance.explained(values[::3], columns).loc["genre"]
+    level = variance.nested(values, rows, list("uvwxyz")).loc["genre"]
+    assert genre["share"] > genre["permuted"] > genre["permuted_mean"] and level["share"] > level["permuted"]
+
+
+def test_albums_count_beyond_their_artist():
+    rng = np.random.default_rng(0)
+    artist = np.repeat(np.arange(20), 8)
+    values = rng.normal(size=(20, 10))[artist] + 0.3 * rng.normal(size=(160, 10))
+    columns = pd.DataFrame({"artist": artist.astype(str), "album": (np.arange(160) // 4).astype(str)})
+    album = variance.explained(values, columns).loc["album"]
+    assert album["share"] > 0.8 and album["permuted_mean"] == pytest.approx(album["share"], abs=0.01)
+    values += 0.5 * rng.normal(size=(40, 10))[np.arange(160) // 4]
+    album = variance.explained(values, columns).loc["album"]
+    assert album["share"] > album["permuted"] + 0.05
+
+
+def test_an_artist_of_two_genres_moves_by_genre():
+    rng = np.random.default_rng(0)
+    artist, genre = np.repeat(np.arange(30), 4), np.repeat(np.arange(60) % 2, 2)
+    columns = pd.DataFrame({"artist": artist.astype(str), "genre": genre.astype(str)})
+    of_genre = np.stack([genre, -genre], axis=1) + 0.1 * rng.normal(size=(120, 2))
+    found = variance.explained(of_genre, columns).loc["genre"]
+    assert found["share"] > 0.9 and found["permuted"] < 0.15  # 60 blocks: 1/59 is expected of raw shares
+    rows = pd.DataFrame({"track_id": np.arange(120), "label": genre, "artist": columns["artist"]})
+    level = variance.nested(of_genre, rows, ["g", "h"]).loc["genre"]
+    assert level["share"] > 0.9 and level["permuted_mean"] == pytest.approx(1 / 59, abs=0.01)
+
+
 def test_nested_shares_sum_to_one_and_are_chance_for_noise():
     rows = pd.DataFrame(
         {
@@ -119,8 +175,14 @@ def test_nested_shares_sum_to_one_and_are_chance_for_noise():
     )
     noise = variance.nested(RNG.normal(size=(400, 50)), rows, "wxyz")
     assert list(noise.index) == ["genre", "artist", "track", "segment"]
-    assert noise["share"].sum() == pytest.approx(1) and noise["chance"].sum() == pytest.approx(1)
-    np.testing.assert_allclose(noise["share"], noise["chance"], atol=0.02)
+    assert noise["share"].sum() == pytest.approx(1)
+    degrees = np.array([3, 16, 60, 320]) / 399
+    np.testing.assert_allclose(noise["share"], degrees, atol=0.02)
+    np.testing.assert_allclose(noise["permuted_mean"][:3], degrees[:3], atol=0.005)
+    assert (noise["permuted_mean"] < noise["permuted"])[:3].all() and noise.loc["segment", "permuted":].isna().all()
     by_artist = variance.nested(pd.get_dummies(rows["artist"]).to_numpy(float), rows, "wxyz")
     assert by_artist.loc["track", "share"] == pytest.approx(0) and by_artist.loc["segment", "share"] == pytest.approx(0)
-    assert by_artist.loc["genre", "share"] == pytest.approx(3 / 19)  # four of twenty corners of a simplex, at equal distances
+    assert by_artist.loc["track", "permuted"] == pytest.approx(0)  # segments of one artist are the same
+    assert by_artist.loc["genre", ["share", "permuted_mean", "permuted"]].to_list() == pytest.approx(
+        [3 / 19] * 3
+    )  # four of twenty corners of a simplex, at equal distances

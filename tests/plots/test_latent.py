@@ -111,13 +111,32 @@ def test_the_other_figures_have_titles_and_units(tmp_path):
     accuracy = pd.DataFrame({"no map": {"latent": 0.4, "mfcc": 0.5}, "pca": {"latent": 0.2, "mfcc": None}})
     figures = {
         "explained": (plots.latent.shares_of_variance(variance.explained(values, columns), "t"), "variance, adjusted / %"),
-        "nested": (plots.latent.nested_shares({"latent": nested}, "t"), "segments / %"),
+        "nested": (plots.latent.nested_shares({"latent": nested}, "between genres"), "share / %"),
         "history": (plots.latent.cluster_history({"dec": history}, "t"), "update of the target"),
         "clusters": (plots.latent.clusters_and_genres(places % 3, places % 2, ["a", "b"], "t"), "cluster"),
         "accuracies": (plots.latent.accuracies(accuracy, 0.1, "t"), ""),
     }
     for name, (figure, label) in figures.items():
         axes = next(panel for panel in figure.axes if panel.get_title())
-        assert axes.get_title() == "t" and any(label in panel.get_xlabel() for panel in figure.axes)
+        assert axes.get_title() in ("t", "between genres") and any(label in panel.get_xlabel() for panel in figure.axes)
         figure.savefig(tmp_path / f"{name}.png")
         plt.close(figure)
+
+
+def test_marks_are_at_the_permuted_mean_and_percentile():
+    levels = pd.DataFrame({"share": [0.2, 0.8], "permuted_mean": [0.1, np.nan], "permuted": [0.15, np.nan]}, ["genre", "track"])
+    figure = plots.latent.nested_shares({"latent": levels, "mfcc": levels}, "t")
+    genre, track = figure.axes
+    assert [bar.get_width() for bar in genre.patches] == pytest.approx([20, 20])
+    assert [line.get_xdata().tolist() for line in genre.lines] == [[10, 10], [15, 15]]
+    assert np.isnan(track.lines[0].get_xdata()).all() and track.get_title() == "between tracks"
+    assert [text.get_text() for text in track.texts] == ["80", "80"] and figure.get_suptitle() == "t"
+    plt.close(figure)
+    columns = pd.DataFrame(
+        {"share": [0.3, np.nan], "permuted_mean": [0.02, 0], "permuted": [0.4, 0], "n": [9, 9]}, ["artist", "album"]
+    )
+    figure = plots.latent.shares_of_variance(columns, "t")
+    marks = {line.get_label(): list(line.get_xdata()) for line in figure.axes[0].lines}
+    assert marks["mean of permuted labels"] == [2] and marks["95th percentile"] == [40]
+    assert figure.axes[0].texts[0].xy[0] == 40  # right of the mark
+    plt.close(figure)

@@ -27,6 +27,12 @@ def test_texts_stand_right_of_bars_intervals_and_marks():
     plt.close(figure)
 
 
+def test_an_interval_far_beyond_all_bars_leaves_the_axes():
+    figure, axes = style.bars({"two artists": 1.0, "many": 2.0}, "ab", intervals=[(0.1, 50), (1.9, 2.1)])
+    assert axes.get_xlim()[1] == pytest.approx(1.15 * 6) and axes.texts[0].xy == (6, 0) and axes.texts[1].xy == (2.1, 1)
+    plt.close(figure)
+
+
 def test_bars_of_one_colour_need_no_intervals():
     figure, axes = style.bars({"a": 0.0, "b": 2.0}, ["0", "2"])
     assert [text.xy[0] for text in axes.texts] == [0, 2] and len({bar.get_facecolor() for bar in axes.patches}) == 1
