@@ -2,6 +2,7 @@
 # make test      runs the tests
 # make lint      checks rules and format by ruff, and that notebooks match their scripts
 # make format    applies what `make lint` asks for
+# make mutants   breaks each line that guards against a leak, in a copy, and shows that a test fails (15 minutes)
 # make bench-train   times training beside PyTorch, which it installs in .venv
 # make report    executes the notebooks on the synthetic data set: outputs/*/*.html
 PYTHON ?= python3
@@ -11,7 +12,7 @@ NOTEBOOKS := 01_data 02_autoencoder 03_classifier 04_latent_space 05_compression
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 CONSTRAINTS := $(wildcard .ci/constraints-$(VERSION).txt)
 
-.PHONY: setup test test-slow lint format bench-train report notebooks clean
+.PHONY: setup test test-slow lint format mutants bench-train report notebooks clean
 .DELETE_ON_ERROR:
 
 setup: .venv/installed
@@ -38,6 +39,9 @@ format: setup
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 	$(BIN)/python notebooks/pair.py
+
+mutants: setup
+	$(BIN)/python tests/benchmarks/mutants.py --workers 2
 
 # PyTorch is the opponent and nothing else here needs it.
 bench-train: setup

@@ -391,14 +391,11 @@ setup.show(plots.genres.genre_scores(scores, data.genres, title), "f1")
 #
 # A classifier is [calibrated](https://arxiv.org/abs/1706.04599) if, of the segments named with a confidence of 70 %, 70 % are
 # right. Networks are often overconfident. Temperature scaling divides the logarithms of all probabilities by one number, fitted
-# on validation; above 1 it lowers the confidence. It changes no prediction.
+# on the validation of its own fold; above 1 it lowers the confidence. It changes no prediction.
 
 # %%
-temperature = summaries[chosen]["temperature"]
-probabilities = {
-    "as trained": best.probabilities,
-    f"temperature {temperature:.2f}": evaluation.with_temperature(best.probabilities, temperature),
-}
+scaled, temperature = best.scaled()
+probabilities = {"as trained": best.probabilities, f"temperature {temperature:.2f}": scaled}
 figure = plots.genres.calibration(probabilities, best.rows["label"], f"{data.name}: {chosen}, {len(best.rows)} segments")
 setup.show(figure, "calibration")
 

@@ -183,7 +183,7 @@ def rows_of(track_ids, labels):
     return pd.DataFrame({"track_id": track_ids, "label": labels, "artist": [f"artist {i}" for i in track_ids], "start": 0})
 
 
-def test_the_temperature_is_fitted_on_validation_of_one_split_and_of_folds():
+def test_the_temperature_is_fitted_on_the_validation_of_its_own_fold():
     rng, drawn = np.random.default_rng(0), []
     for fold in range(2):
         validation = rng.dirichlet([1, 1], 40)
@@ -191,12 +191,15 @@ def test_the_temperature_is_fitted_on_validation_of_one_split_and_of_folds():
         facts = {"validation_probabilities": validation, "validation_rows": rows_of(np.arange(40), labels)}
         test = {"probabilities": rng.dirichlet([9, 1], 8), "rows": rows_of(np.arange(8) + 8 * fold, rng.integers(0, 2, 8))}
         drawn.append(results.Result(seed=0, **test, **facts, n_parameters=0, seconds=0.0))
-    assert drawn[0].summary()["temperature"] == evaluation.fit_temperature(
-        drawn[0].validation_probabilities, drawn[0].validation_rows["label"]
-    )
+    fitted = [evaluation.fit_temperature(own.validation_probabilities, own.validation_rows["label"]) for own in drawn]
+    assert [own.summary()["temperature"] for own in drawn] == fitted and fitted[0] != fitted[1]
     both = results.pooled(drawn)
+    scaled, temperature = both.scaled()
+    assert temperature == both.summary()["temperature"] == np.mean(fitted)
+    expected = [evaluation.with_temperature(own.probabilities, each) for own, each in zip(drawn, fitted)]
+    np.testing.assert_array_equal(scaled, np.concatenate(expected))
     turned = dataclasses.replace(both, probabilities=both.probabilities[:, ::-1], rows=both.rows.assign(label=1))
-    assert turned.summary()["temperature"] == both.summary()["temperature"] != drawn[0].summary()["temperature"]
+    assert turned.summary()["temperature"] == temperature
 
 
 def test_a_permuted_control_has_permuted_validation_and_training_labels(opened):

@@ -49,11 +49,22 @@ class Result:
         """The majority vote of each test track, see `evaluation.votes`."""
         return evaluation.votes(self.probabilities, self.rows)
 
+    def scaled(self):
+        """Returns (probabilities of the test with the temperature of their fold, the mean temperature).
+
+        A temperature is fitted on the validation of its own fold: validation tracks of one fold are test tracks of another.
+        """
+        scaled, temperatures = np.empty_like(self.probabilities, float), []
+        for fold, tested in self.rows.groupby(_fold_of(self.rows)).indices.items():
+            validated = (_fold_of(self.validation_rows) == fold).to_numpy()
+            labels = self.validation_rows.loc[validated, "label"]
+            temperatures.append(evaluation.fit_temperature(self.validation_probabilities[validated], labels))
+            scaled[tested] = evaluation.with_temperature(self.probabilities[tested], temperatures[-1])
+        return scaled, float(np.mean(temperatures))
+
     def summary(self):
         """Returns `evaluation.summarise` of the test, with `n_parameters`, `seconds`, calibration before and after scaling."""
-        labels = self.rows["label"]
-        temperature = evaluation.fit_temperature(self.validation_probabilities, self.validation_rows["label"])
-        scaled = evaluation.with_temperature(self.probabilities, temperature)
+        labels, (scaled, temperature) = self.rows["label"], self.scaled()
         return {
             **evaluation.summarise(self.probabilities, self.rows, self.probabilities.shape[1]),
             "n_parameters": self.n_parameters,
@@ -65,12 +76,17 @@ class Result:
         }
 
 
+def _fold_of(rows):
+    """Returns the fold of each row, a series; 0 for a single split."""
+    return rows["fold"] if "fold" in rows else pd.Series(0, rows.index)
+
+
 def pooled(results):
     """Returns the results of a system's folds as one `Result`, in which every track is tested once; a single one as it is.
 
     Test and validation segments of all folds follow one another, so that votes, intervals over artists and calibration are of
-    all tracks. One temperature is fitted on the pooled validation, in which a track may occur in several folds. `seconds` are
-    summed, `seconds_fma_small` is a mean, and `runs` are of all folds. The other fields are of the first fold.
+    all tracks; their column `fold` tells them apart. `seconds` are summed, `seconds_fma_small` is a mean, and `runs` are of all
+    folds. The other fields are of the first fold.
 
     Raises:
         ValueError: no result, or a track in the test of two folds.
@@ -87,12 +103,16 @@ def pooled(results):
     return dataclasses.replace(
         first,
         **{name: np.concatenate([getattr(result, name) for result in results]) for name in PROBABILITIES},
-        **{name: pd.concat([getattr(result, name) for result in results], ignore_index=True) for name in ROWS},
+        **{name: _joined([getattr(result, name) for result in results]) for name in ROWS},
         seconds=sum(result.seconds for result in results),
         seconds_fma_small=None if None in seconds_fma_small else float(np.mean(seconds_fma_small)),
         runs=tuple(run for result in results for run in result.runs),
         description=f"{len(results)} folds, the first: {first.description}",
     )
+
+
+def _joined(parts):
+    return pd.concat([rows.assign(fold=fold) for fold, rows in enumerate(parts)], ignore_index=True)
 
 
 def over_seeds(results):

@@ -50,8 +50,13 @@ class Mutant(NamedTuple):
 MUTANTS = (
     # What is fitted, and on which tracks.
     Mutant("temperature on test", "fmalib/genres/results.py", "calibration is fitted on what it is measured on",
-           'self.validation_probabilities, self.validation_rows["label"])', 'self.probabilities, self.rows["label"])',
-           (f"{GUARDS}the_temperature_is_fitted_on_validation_of_one_split_and_of_folds",)),
+           "evaluation.fit_temperature(self.validation_probabilities[validated], labels)",
+           'evaluation.fit_temperature(self.probabilities[tested], self.rows["label"].to_numpy()[tested])',
+           (f"{GUARDS}the_temperature_is_fitted_on_the_validation_of_its_own_fold",)),
+    Mutant("temperature of all folds", "fmalib/genres/results.py", "validation tracks of a fold are tested in another",
+           "validated = (_fold_of(self.validation_rows) == fold).to_numpy()",
+           "validated = np.full(len(self.validation_rows), True)",
+           (f"{GUARDS}the_temperature_is_fitted_on_the_validation_of_its_own_fold",)),
     Mutant("mel PCA on test", "fmalib/genres/systems.py", "a control is fitted on test audio",
            "comparison.cache, comparison.unlabelled[0], **sizes", "comparison.cache, comparison.test, **sizes",
            (f"{SYSTEM}[mel_pca]",)),
@@ -167,6 +172,12 @@ MUTANTS = (
            '"{track_id}:{label}\\n"', '"{track_id}\\n"', (FOUND,)),
     Mutant("run without validation", "fmalib/data/segments.py", "a run selected on other tracks is found",
            '            "validation": fingerprint(self.cache, self.validation),\n', "", (FOUND,)),
+    Mutant("run without constants", "fmalib/content.py", "the run of another loss is found",
+           "constants = {name: value for name, value in vars(module).items() if name.isupper()}", "constants = {}",
+           ("tests/test_content.py::test_every_constant_of_the_library_counts",)),
+    Mutant("shards by split", "fmalib/data/audio_cache.py", "results depend on the split that was opened first",
+           "ids = tracks.index.to_series()", 'ids = tracks.sort_values("split").index.to_series()',
+           ("tests/data/test_audio_cache.py::test_the_split_that_is_opened_first_changes_nothing",)),
     # Intervals, and the codecs beside ours.
     Mutant("artists counted as tracks", "fmalib/intervals.py", "intervals are too narrow",
            '"artist": np.asarray(artists)})', '"artist": np.arange(len(values))})',
