@@ -134,14 +134,16 @@ def nested_shares(tables, title):
     figure, grid = style.panels(len(levels), len(levels), (2.3, 0.4 * len(tables) + 0.9), sharex=True, sharey=True)
     for axes, level in zip(grid, levels):
         known = pd.DataFrame({name: table.loc[level] for name, table in tables.items()}).T
-        bars = axes.barh(list(tables), 100 * known["share"], color="C0", height=0.7)
-        texts = [f"{100 * share:.0f}" if np.isfinite(share) else "" for share in known["share"]]
-        axes.bar_label(bars, texts, padding=8, fontsize=9)
+        axes.barh(list(tables), 100 * known["share"], color="C0", height=0.7)
+        for place, row in enumerate(known.itertuples()):
+            if np.isfinite(row.share):
+                end = np.nanmax([row.share, row.permuted])
+                axes.text(100 * end + 5, place, f"{100 * row.share:.0f}", va="center", fontsize=9)
         _permuted(axes, known)
         axes.set(title=f"between {level}s", xlabel="share / %", xlim=(0, 118), xticks=range(0, 101, 50))
     grid[0].invert_yaxis()
     figure.suptitle(title)
-    figure.legend(*grid[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False, fontsize=9)
+    figure.legend(*grid[0].get_legend_handles_labels(), loc="outside right center", frameon=False, fontsize=9)
     return style.finish(figure, legend=False, grid=False)
 
 
