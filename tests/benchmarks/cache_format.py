@@ -20,7 +20,7 @@ LENGTH, BATCH = 65_536, 32
 
 
 def write_shards(folder, tracks):
-    """Writes TFRecord shards of 16 tracks, as `audio_cache` does; returns the table that `segments` reads."""
+    """Writes TFRecord shards as `audio_cache` does; returns the table that `segments` reads."""
     rows = {}
     for first in range(0, len(tracks), audio_cache.TRACKS_PER_SHARD):
         name = f"{first:05d}.tfrecord"
