@@ -16,7 +16,7 @@ ROWS = st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=1, max_siz
 @pytest.mark.parametrize("name", interval_coverage.POPULATIONS)
 def test_intervals_cover(name, equal):
     population = interval_coverage.POPULATIONS[name]
-    held = {n: interval_coverage.coverage(population, n, 20_000, equal=equal)[0] for n in (8, 20, 60)}
+    held = {n: interval_coverage.coverage(population, n, 10_000, equal=equal)[0] for n in (8, 20, 60)}
     assert all(0.90 <= share <= 0.99 for share in held.values()), held
 
 

@@ -127,7 +127,7 @@ def some_slow(names, *fast):
     return [pytest.param(name, marks=[pytest.mark.slow] * (name not in fast)) for name in names]
 
 
-FAST = ("mel_pca", "mfcc_svm", "latent_linear", "latent_frozen", "majority", "shuffled_mel_pca")
+FAST = ("mel_pca", "mfcc_svm", "latent_linear", "majority", "shuffled_mel_pca")
 
 
 @pytest.mark.parametrize("name", some_slow([*systems.SYSTEMS, "shuffled_mel_pca"], *FAST))
