@@ -1,7 +1,7 @@
 """Does a test notice each leak? `python tests/benchmarks/mutants.py [--only NAME ...] [--workers 2]`
 
 Each mutant breaks one line that guards against a leak, in a copy of the checkout, and its tests must fail there. The run prints
-the test that killed it. The exit status is 1 if a mutant survives. All of them take about ten minutes on two idle cores.
+the test that killed it. The exit status is 1 if a mutant survives. All of them take about a quarter of an hour on two cores.
 """
 
 import argparse
