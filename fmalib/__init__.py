@@ -9,6 +9,7 @@ __version__ = "0.1.0"
 
 ORDER = {  # package, or module at the top: its modules
     "paths": "",
+    "files": "",
     "progress": "",
     "content": "",
     "intervals": "",

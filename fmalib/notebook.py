@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fmalib import paths
+from fmalib import files, paths
 
 with paths.quiet_stderr():
     from fmalib.plots import players, style
@@ -57,13 +57,13 @@ class Setup:
     def write_metrics(self, metrics):
         """Writes `metrics.json` into the output folder and returns its path; values that are not finite become null."""
         path = self.out_dir / "metrics.json"
-        paths.write_json(path, _plain(metrics))
+        files.write_json(path, _plain(metrics))
         return path
 
     def write_text(self, name, text):
         """Writes a text file into the output folder and returns its path."""
         path = self.out_dir / name
-        with paths.atomic(path) as temporary:
+        with files.atomic(path) as temporary:
             temporary.write_text(text, encoding="utf-8")
         return path
 

@@ -1,14 +1,9 @@
-"""Where files go: the project root, the cache directory; writing without half-written files; tables computed once."""
+"""Where files go: the project root, the cache directory, the runs; standard error silenced."""
 
 import contextlib
-import json
 import os
-import secrets
 import sys
-import time
 from pathlib import Path
-
-import numpy as np
 
 
 def project_root():
@@ -45,45 +40,6 @@ def cache_dir():
 def runs_dir():
     """Returns where trained models are kept and found again: `$FMALIB_RUNS`, else `outputs/runs`."""
     return resolve(os.environ.get("FMALIB_RUNS") or "outputs/runs")
-
-
-@contextlib.contextmanager
-def atomic(path):
-    """Yields a temporary path beside `path`, which takes its final name only if the block succeeds.
-
-    The name's ending is kept, since soundfile, Keras and others read the format from it.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Not the process's number: two containers on one volume have the same ones.
-    temporary = path.with_name(f".{secrets.token_hex(6)}.tmp.{path.name}")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_json(path, value):
-    """Writes `value` as indented JSON, atomically; NaN and infinity are refused, since JSON has none."""
-    with atomic(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-
-
-def computed_once(file, compute):
-    """Returns the arrays of a `.npz` file, a dict; where there is none, calls `compute()` for them and writes it first.
-
-    Args:
-        file: its name must tell the content from any other.
-        compute: function that returns a dict of arrays. `seconds`, the time it took, is kept beside them.
-    """
-    if not file.exists():
-        started = time.perf_counter()
-        arrays = compute()
-        with atomic(file) as temporary:
-            np.savez(temporary, **arrays, seconds=time.perf_counter() - started)
-    with np.load(file, allow_pickle=False) as kept:
-        return dict(kept)
 
 
 @contextlib.contextmanager

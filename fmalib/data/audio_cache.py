@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from fmalib import paths
+from fmalib import files, paths
 from fmalib.data.audio import AudioError, check_rate, decode
 from fmalib.data.tracks import describe_excluded, describe_notices, excluded_table
 from fmalib.progress import bar
@@ -166,7 +166,7 @@ def _write_shard(directory, name, tracks, root, sample_rate, stop):
     """Decodes the tracks of one shard; returns their number."""
     facts = {"tracks": {}, "failed": {}, "notices": []}
     try:
-        with paths.atomic(directory / name) as temporary, tf.io.TFRecordWriter(str(temporary)) as writer:
+        with files.atomic(directory / name) as temporary, tf.io.TFRecordWriter(str(temporary)) as writer:
             for track_id, audio in _decoded(tracks, root, sample_rate, facts, stop):
                 writer.write(_example(track_id, audio).SerializeToString(deterministic=True))
                 facts["tracks"][track_id] = (len(audio), *_sums(audio))
@@ -174,7 +174,7 @@ def _write_shard(directory, name, tracks, root, sample_rate, stop):
         number = errno.ENOSPC if "No space left" in error.message else errno.EIO
         raise OSError(number, f"The decoded audio cannot be written ({error.message})", str(directory / name)) from error
     size = (directory / name).stat().st_size
-    paths.write_json((directory / name).with_suffix(".json"), {"bytes": size, **facts})
+    files.write_json((directory / name).with_suffix(".json"), {"bytes": size, **facts})
     return len(tracks)
 
 

@@ -9,7 +9,7 @@ import zlib
 
 import joblib
 
-from fmalib import paths
+from fmalib import files, paths
 from fmalib.data import audio, ffmpeg, formats, tags
 from fmalib.progress import bar
 
@@ -36,9 +36,9 @@ def of_files(root, names):
         found = joblib.Parallel(n_jobs=-1, prefer="threads")(joblib.delayed(_read_facts)(root / name) for name in shown)
     facts = {name: kept[name][1] for name in names if name in kept} | dict(zip(new, found))
     if new or kept.keys() - set(names):
-        files = {name: [stamps[name], facts[name]] for name in names if stamps[name] is not None}
+        entries = {name: [stamps[name], facts[name]] for name in names if stamps[name] is not None}
         with contextlib.suppress(OSError):  # a full disk, or one that may not be written: the next call reads the files again
-            paths.write_json(place, {**settings, "files": files})
+            files.write_json(place, {**settings, "files": entries})
     return [facts[name] for name in names]
 
 

@@ -15,7 +15,7 @@ import lameenc
 import numpy as np
 import pandas as pd
 
-from fmalib import paths
+from fmalib import files
 from fmalib.data.synth_instruments import SAMPLE_RATE
 from fmalib.data.synth_recipes import GENRES
 from fmalib.data.synth_render import render_track
@@ -105,14 +105,14 @@ def make_corpus(directory, *, tracks_per_genre=40, seconds=10.0, seed=0, n_jobs=
     if finished and not jobs:
         return directory
     # The parameters are written first, so that an interrupted run is never continued with others.
-    paths.write_json(directory / "synth.json", parameters)
+    files.write_json(directory / "synth.json", parameters)
     made = joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered")(joblib.delayed(_make_track)(*job) for job in jobs)
     for _ in progress_bar(made, total=len(jobs), desc="Synthesising music", unit="track", progress=progress):
         pass
     ids = list(GENRE_IDS.values())
     genres = pd.DataFrame({"#tracks": tracks_per_genre, "parent": 0, "title": GENRES, "top_level": ids}, index=ids)
     for name, content in (("genres.csv", genres.rename_axis("genre_id").sort_index()), ("tracks.csv", table)):
-        with paths.atomic(directory / "fma_metadata" / name) as temporary:
+        with files.atomic(directory / "fma_metadata" / name) as temporary:
             content.to_csv(temporary)
     return directory
 
@@ -146,5 +146,5 @@ def _make_track(path, genre, artist_seed, track_seed, seconds):
     encoder.set_quality(LAME_QUALITY)
     encoder.silence()  # else LAME prints its settings
     samples = np.rint(audio * 32767).astype("<i2")
-    with paths.atomic(path) as temporary:
+    with files.atomic(path) as temporary:
         temporary.write_bytes(encoder.encode(samples.tobytes()) + encoder.flush())

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from fmalib import content, paths
+from fmalib import content, files
 from fmalib.data import audio, audio_cache
 from fmalib.progress import bar
 
@@ -68,7 +68,7 @@ def code():
 def mfcc_table(cache, *, progress=True, n_jobs=2):
     """Returns `mfcc_statistics` of all decoded tracks as `Features`; computed once and kept on disk."""
     file = cache.directory / f"mfcc-{code()}.npz"
-    kept = paths.computed_once(file, lambda: _of_tracks(mfcc_statistics, cache, "MFCC statistics", progress, n_jobs))
+    kept = files.computed_once(file, lambda: _of_tracks(mfcc_statistics, cache, "MFCC statistics", progress, n_jobs))
     return Features(kept["values"], kept["track_ids"], {"all": slice(None)}, float(kept["seconds"]))
 
 
@@ -100,7 +100,7 @@ def track_properties(signal, sample_rate):
 def property_table(cache, *, progress=True, n_jobs=2):
     """Returns `track_properties` of all decoded tracks as a table indexed by `track_id`; computed once and kept on disk."""
     file = cache.directory / f"properties-{code()}.npz"
-    kept = paths.computed_once(file, lambda: _of_tracks(_property_values, cache, "Track properties", progress, n_jobs))
+    kept = files.computed_once(file, lambda: _of_tracks(_property_values, cache, "Track properties", progress, n_jobs))
     return pd.DataFrame(kept["values"], index=pd.Index(kept["track_ids"], name="track_id"), columns=list(PROPERTIES))
 
 

@@ -10,7 +10,7 @@ import warnings
 import numpy as np
 from sklearn.decomposition import PCA
 
-from fmalib import content, paths
+from fmalib import content, files
 from fmalib.data import segments
 from fmalib.genres.descriptors import Features, statistics
 from fmalib.progress import bar
@@ -146,7 +146,7 @@ def latent_features(name, encoder, cache, tracks, unlabelled, per_track, *, loga
         groups = {group: np.concatenate([row[group] for row in rows]) for group in rows[0]}
         return {"track_ids": tracks.index.to_numpy(), **groups}
 
-    groups = paths.computed_once(cache.directory / f"latent-{name}-{key}.npz", compute)
+    groups = files.computed_once(cache.directory / f"latent-{name}-{key}.npz", compute)
     track_ids, seconds = groups.pop("track_ids"), float(groups.pop("seconds"))
     ends = np.cumsum([group.shape[1] for group in groups.values()]).tolist()
     sections = {group: slice(start, end) for group, start, end in zip(groups, [0, *ends], ends)}

@@ -9,7 +9,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from fmalib import paths
+from fmalib import files, paths
 from fmalib.data import audio, formats
 from fmalib.models import layers  # noqa: F401  (Keras knows the layers once they are imported)
 
@@ -42,10 +42,10 @@ class Classifier:
 def save(classifier, folder):
     """Writes a `Classifier` into a folder and returns the path of its model file."""
     path = Path(folder) / "classifier.keras"
-    with paths.atomic(path) as temporary:
+    with files.atomic(path) as temporary:
         classifier.model.save(temporary)
     facts = {key: getattr(classifier, field) for field, key in KEYS.items()}
-    paths.write_json(path.with_suffix(".json"), {"format": FORMAT, **facts})
+    files.write_json(path.with_suffix(".json"), {"format": FORMAT, **facts})
     return path
 
 

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from fmalib import content, paths
+from fmalib import content, files
 from fmalib.data import audio, audio_cache, segments
 from fmalib.data.tracks import SPLITS, join_excluded
 from fmalib.genres import descriptors, pooling, systems
@@ -198,7 +198,7 @@ def _mfcc(shared, seed):
         return {"track_ids": tracks.index.to_numpy(), "values": np.reshape(values, (len(tracks), per_track, -1))}
 
     key = content.key(descriptors.code(), content.code("data.segments"), samples, per_track, list(tracks.index), length=16)
-    kept = paths.computed_once(cache.directory / f"mfcc-segments-{key}.npz", compute)
+    kept = files.computed_once(cache.directory / f"mfcc-segments-{key}.npz", compute)
     return pooling.Features(kept["values"], kept["track_ids"], {"all": slice(None)}, float(kept["seconds"]))
 
 

@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import soundfile
 
-from fmalib import paths
+from fmalib import files
 from fmalib.plots import style
 
 N_FFT = 1024
@@ -48,7 +48,7 @@ def grid(sounds, sample_rate, title, stem):
     cells = {}
     for (label, column), sound in present.items():
         name, clipped = html.escape(f"{title}, {label}, {column}"), np.clip(sound, -1, 1)
-        with paths.atomic(stem.with_name(f"{stem.name}_{_slug(label)}_{_slug(column)}.wav")) as temporary:
+        with files.atomic(stem.with_name(f"{stem.name}_{_slug(label)}_{_slug(column)}.wav")) as temporary:
             soundfile.write(temporary, clipped, sample_rate, subtype="PCM_16")
         cells[label, column] = _image(levels[label, column] - top, name) + _audio(clipped, sample_rate, name)
     rows = ["".join(f"<th {CELL}>{html.escape(column)}</th>" for column in ("", *columns))]

@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
 
-from fmalib import paths
+from fmalib import files
 from fmalib.signal import stft
 
 SPECTROGRAM_DB = 80  # shown below the loudest bin
@@ -19,7 +19,7 @@ def save(figure, path, note=""):
     for text in [text for text in figure.texts if text.get_gid() == "note"]:
         text.remove()
     figure.text(0.5, -0.01, note, ha="center", va="top", fontsize=8, style="italic", color="0.3", gid="note")
-    with paths.atomic(path) as temporary:
+    with files.atomic(path) as temporary:
         figure.savefig(temporary, dpi=DPI, bbox_inches="tight")
     plt.close(figure)  # else the notebook shows it twice
     return figure

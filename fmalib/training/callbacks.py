@@ -6,7 +6,7 @@ import h5py
 import keras
 import numpy as np
 
-from fmalib import paths
+from fmalib import files
 
 
 class Clock(keras.callbacks.Callback):
@@ -48,7 +48,7 @@ class Backup(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         if np.isfinite(logs["loss"]):
-            with paths.atomic(self.path) as temporary:
+            with files.atomic(self.path) as temporary:
                 self.model.save_weights(temporary)
                 with h5py.File(temporary, "a") as file:
                     file.attrs["epoch"] = epoch

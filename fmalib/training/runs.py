@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 
 import fmalib
-from fmalib import content, paths
+from fmalib import content, files, paths
 from fmalib.progress import bar
 from fmalib.training import callbacks
 
@@ -166,14 +166,14 @@ def _train(name, model, pipeline, directory, settings, progress):
     """Trains to the end and fills the run folder."""
     info = {"name": name, "settings": settings, "n_parameters": model.count_params()}
     info |= {"versions": versions(), "commit": _git_commit()}
-    paths.write_json(directory / "run.json", {**info, "finished": False})
+    files.write_json(directory / "run.json", {**info, "finished": False})
     started = time.perf_counter()
     _fit(model, pipeline, directory, settings, progress)
-    with paths.atomic(directory / "model.keras") as temporary:
+    with files.atomic(directory / "model.keras") as temporary:
         model.save(temporary)
     info["training_seconds"] = float(pd.read_csv(directory / "history.csv")["seconds"].sum())
     info["wall_seconds_since_last_resume"] = time.perf_counter() - started
-    paths.write_json(directory / "run.json", {**info, "finished": True})
+    files.write_json(directory / "run.json", {**info, "finished": True})
     for leftover in ("best.weights.h5", "backup.weights.h5"):
         (directory / leftover).unlink(missing_ok=True)
 
@@ -219,7 +219,7 @@ def _resume(model, backup, log):
         return 0, []
     first_epoch = callbacks.restore(model, backup) + 1
     past = pd.read_csv(log)[:first_epoch]  # a kill between the log and the backup leaves a row too many
-    with paths.atomic(log) as temporary:
+    with files.atomic(log) as temporary:
         past.to_csv(temporary, index=False)
     return first_epoch, past["val_loss"].tolist()
 
