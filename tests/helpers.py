@@ -1,5 +1,6 @@
 """What several tests share: a tone, the bytes of MP3 files, notebooks run by the papermill command."""
 
+import ctypes
 import json
 import os
 import shutil
@@ -127,6 +128,31 @@ def papermill(name, out, *options, cwd=REPOSITORY):
     command = [sys.executable, "-m", "papermill", source, str(out / name), "-p", "out_dir", str(out), *options]
     done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=280)
     return done.returncode, done.stdout + done.stderr, text_of(out / name)
+
+
+def run_bound(script, *arguments):
+    """Runs a Python script in a process that the files' modes bind, even as root; returns the finished process."""
+
+    def bind():
+        if os.geteuid() == 0:
+            for capability in (1, 2):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+                ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)  # PR_CAPBSET_DROP: gone after the exec
+
+    command = [sys.executable, "-c", script, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, preexec_fn=bind)
+
+
+def damage(file, how, at=0.5):
+    """Damages a file: "cut" at a share of its bytes, "empty", "missing", "flipped" there, or "a row short"."""
+    data = file.read_bytes()
+    place = min(int(at * len(data)), len(data) - 1)
+    if how == "missing":
+        file.unlink()
+    elif how == "a row short":
+        file.write_bytes(data[: data.rstrip().rindex(b"\n") + 1])
+    else:
+        flipped = data[:place] + bytes([data[place] ^ 4]) + data[place + 1 :]
+        file.write_bytes({"cut": data[:place], "empty": b"", "flipped": flipped}[how])
 
 
 def text_of(path):

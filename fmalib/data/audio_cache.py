@@ -4,17 +4,20 @@ Layout of `cache_dir/audio/<data set>-<rate>-<key>/`:
 
     00000.tfrecord    records of `track_id` (int64) and `audio` (int16 samples, little endian)
     00000.json        facts of its tracks, and reasons of failures; written last: a shard without it is made again
+
+A record has a checksum, which TensorFlow compares whenever it reads one. A shard that changed after its description was
+written is read through before it is used.
 """
 
+import contextlib
 import dataclasses
 import errno
 import hashlib
-import json
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
-import filelock
 import joblib
 import numpy as np
 import pandas as pd
@@ -25,7 +28,7 @@ from fmalib.data.audio import AudioError, check_rate, decode
 from fmalib.data.tracks import describe_excluded, describe_notices, excluded_table
 from fmalib.progress import bar
 
-FORMAT = 3  # part of the key: raise it when records, shards or decoding change
+FORMAT = 4  # part of the key: raise it when records, shards or decoding change
 TRACKS_PER_SHARD = 4  # 10 MB of 30-s clips at 44.1 kHz: a split of a tenth of the tracks reads a third of the shards
 
 
@@ -63,6 +66,7 @@ def build(dataset, sample_rate, *, cache_dir=None, n_jobs=-1, progress=True):
     """Returns the `Cache` of a data set; decodes the missing shards.
 
     Shards are written in parallel, each under a temporary name until it is whole: a stopped build continues at the next call.
+    Damaged shards are reported and made again. A complete cache needs no permission to write.
 
     Args:
         dataset: a `fmalib.data.datasets.Dataset`.
@@ -73,21 +77,22 @@ def build(dataset, sample_rate, *, cache_dir=None, n_jobs=-1, progress=True):
 
     Raises:
         ValueError: no track could be decoded, or the rate is not valid.
-        OSError: a file cannot be opened any more, or the disk is full; no temporary file is left.
+        OSError: a file cannot be opened any more, or the disk is full or read-only; no temporary file is left.
     """
     check_rate(sample_rate)
     key = hashlib.sha256(f"{FORMAT}|{dataset.audio_fingerprint}|{sample_rate}".encode()).hexdigest()[:12]
     parent = paths.resolve(cache_dir) if cache_dir else paths.cache_dir()
     directory = parent / "audio" / f"{dataset.name}-{sample_rate}-{key}"
-    directory.mkdir(parents=True, exist_ok=True)
-    with filelock.FileLock(directory / ".lock"):  # two notebooks may start at once
-        plan = _plan(dataset.tracks)
-        missing = {name: ids for name, ids in plan.items() if _read_shard(directory, name) is None}
-        if missing:
-            _write_shards(missing, dataset, directory, sample_rate, n_jobs, progress)
+    plan = _plan(dataset.tracks)
+    shards = {name: _read_shard(directory, name, say=False) for name in plan}
+    if None in shards.values():
+        with files.locked(directory / ".lock", "*.tfrecord", "*.json"):  # two notebooks may start at once
+            missing = {name: ids for name, ids in plan.items() if shards[name] is None and not _read_shard(directory, name)}
+            if missing:
+                _write_shards(missing, dataset, directory, sample_rate, n_jobs, progress)
+        shards = {name: _read_shard(directory, name) for name in plan}
     rows, failed, notices = [], [], []
-    for name in plan:
-        shard = _read_shard(directory, name)
+    for name, shard in shards.items():
         rows += [(int(track_id), name, *facts) for track_id, facts in shard["tracks"].items()]
         failed += [(int(track_id), *facts) for track_id, facts in shard["failed"].items()]
         notices += [tuple(notice) for notice in shard["notices"]]
@@ -99,14 +104,31 @@ def build(dataset, sample_rate, *, cache_dir=None, n_jobs=-1, progress=True):
 
 
 def read(cache, track_ids=None):
-    """Yields `(track_id, audio)` of some or all tracks, in the cache's order; audio is int16 of shape `(samples,)`."""
+    """Yields `(track_id, audio)` of some or all tracks, in the cache's order; audio is int16 of shape `(samples,)`.
+
+    Raises:
+        OSError: as by `damage_named`.
+    """
     wanted = cache.tracks if track_ids is None else cache.tracks[cache.tracks.index.isin(track_ids)]
-    for shard, tracks in wanted.groupby("shard", sort=False):
-        for record in tf.data.TFRecordDataset(str(cache.directory / shard)).as_numpy_iterator():
-            feature = tf.train.Example.FromString(record).features.feature
-            track_id = feature["track_id"].int64_list.value[0]
-            if track_id in tracks.index:
-                yield track_id, np.frombuffer(feature["audio"].bytes_list.value[0], "<i2")
+    with damage_named(cache):
+        for shard, tracks in wanted.groupby("shard", sort=False):
+            yield from (record for record in _records(cache.directory / shard) if record[0] in tracks.index)
+
+
+@contextlib.contextmanager
+def damage_named(cache):
+    """Raises OSError that names the damaged shards where TensorFlow finds a wrong checksum within the block.
+
+    `build` makes these shards again. TensorFlow's own error names no file.
+    """
+    try:
+        yield
+    except tf.errors.DataLossError as error:
+        damaged = [shard for shard in cache.tracks["shard"].unique() if not _is_sound(cache.directory / shard)]
+        for shard in damaged:
+            (cache.directory / shard).with_suffix(".json").unlink(missing_ok=True)
+        text = "decoded audio is damaged; the next call makes it again"
+        raise OSError(errno.EIO, text, ", ".join(str(cache.directory / shard) for shard in damaged)) from error
 
 
 def standardisation(cache, track_ids):
@@ -128,16 +150,40 @@ def _plan(tracks):
     return {f"{number:05d}.tfrecord": chunk for number, chunk in enumerate(chunks)}
 
 
-def _read_shard(directory, name):
-    """Returns the description of a finished shard, or None if the shard is not whole."""
+def _read_shard(directory, name, *, say=True):
+    """Returns the description of a finished shard, or None where the shard is absent or damaged; `say`: whether to report."""
     shard, description = directory / name, (directory / name).with_suffix(".json")
-    if not (shard.exists() and description.exists()):
+    facts = files.read_json(description, say=say)
+    if facts is None or not shard.exists():
         return None
+    status = shard.stat()
+    if facts["bytes"] == status.st_size:
+        # It is older than its description, unless it was copied or changed by others. No tool sets the second of its times.
+        if max(status.st_mtime_ns, status.st_ctime_ns) <= description.stat().st_mtime_ns:
+            return facts
+        if _is_sound(shard, facts):
+            with contextlib.suppress(OSError):  # on a read-only disk it is read through each time
+                os.utime(description)
+            return facts
+    if say:
+        files.report(shard)
+    return None
+
+
+def _is_sound(shard, facts=None):
+    """Returns whether all records of a shard have their checksums; with a description, whether they are of its tracks."""
     try:
-        facts = json.loads(description.read_text(encoding="utf-8"))
-    except ValueError:  # lost to a power failure
-        return None
-    return facts if facts["bytes"] == shard.stat().st_size else None
+        found = {str(track_id): len(audio) for track_id, audio in _records(shard)}
+    except tf.errors.OpError:
+        return False
+    return facts is None or found == {track_id: samples for track_id, (samples, *_) in facts["tracks"].items()}
+
+
+def _records(shard):
+    """Yields (track id, int16 audio `(samples,)`) of a shard."""
+    for record in tf.data.TFRecordDataset(str(shard)).as_numpy_iterator():
+        feature = tf.train.Example.FromString(record).features.feature
+        yield feature["track_id"].int64_list.value[0], np.frombuffer(feature["audio"].bytes_list.value[0], "<i2")
 
 
 def _write_shards(plan, dataset, directory, sample_rate, n_jobs, progress):
@@ -174,7 +220,7 @@ def _write_shard(directory, name, tracks, root, sample_rate, stop):
         number = errno.ENOSPC if "No space left" in error.message else errno.EIO
         raise OSError(number, f"The decoded audio cannot be written ({error.message})", str(directory / name)) from error
     size = (directory / name).stat().st_size
-    files.write_json((directory / name).with_suffix(".json"), {"bytes": size, **facts})
+    files.write_json((directory / name).with_suffix(".json"), {"bytes": size, **facts}, checksum=True)
     return len(tracks)
 
 

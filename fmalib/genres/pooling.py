@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.decomposition import PCA
 
 from fmalib import content, files
-from fmalib.data import segments
+from fmalib.data import audio_cache, segments
 from fmalib.genres.descriptors import Features, statistics
 from fmalib.progress import bar
 
@@ -146,7 +146,8 @@ def latent_features(name, encoder, cache, tracks, unlabelled, per_track, *, loga
         groups = {group: np.concatenate([row[group] for row in rows]) for group in rows[0]}
         return {"track_ids": tracks.index.to_numpy(), **groups}
 
-    groups = files.computed_once(cache.directory / f"latent-{name}-{key}.npz", compute)
+    with audio_cache.damage_named(cache):
+        groups = files.computed_once(cache.directory / f"latent-{name}-{key}.npz", compute)
     track_ids, seconds = groups.pop("track_ids"), float(groups.pop("seconds"))
     ends = np.cumsum([group.shape[1] for group in groups.values()]).tolist()
     sections = {group: slice(start, end) for group, start, end in zip(groups, [0, *ends], ends)}

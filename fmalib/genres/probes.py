@@ -14,6 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from threadpoolctl import threadpool_limits
 
+from fmalib.data import audio_cache
 from fmalib.genres import pooling
 from fmalib.models import layers
 from fmalib.signal import mel
@@ -121,7 +122,8 @@ def mel_pca_encoder(cache, tracks, *, samples, latent):
     audio = keras.Input((samples,), name="audio")
     spectrogram = layers.LogMel(cache.sample_rate, MEL_BANDS, n_fft, hop, name="log_mel")(audio)
     batches = pooling.middle_segments(cache, tracks, samples)
-    frames = keras.Model(audio, spectrogram).predict(batches, verbose=0).reshape(-1, MEL_BANDS)
+    with audio_cache.damage_named(cache):
+        frames = keras.Model(audio, spectrogram).predict(batches, verbose=0).reshape(-1, MEL_BANDS)
     pca = PCA(min(latent, *frames.shape), svd_solver="full").fit(frames)
     project = keras.layers.Dense(pca.n_components_, name="pca")
     encoder = keras.Model(audio, project(spectrogram), name="encoder")

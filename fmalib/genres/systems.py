@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import pandas as pd
 
+from fmalib.data import audio_cache
 from fmalib.data.segments import VALIDATION_SEGMENTS
 from fmalib.data.tracks import SPLITS
 from fmalib.genres import descriptors, pooling, probes
@@ -199,9 +200,14 @@ def _train(name, build, pipeline, phase, comparison, seed):
 def _network_result(comparison, seed, trainings):
     """Returns the result of the last of several trainings, a dict from phase to `runs.Run`."""
     last = list(trainings.values())[-1]
+
+    def predict(split):
+        with audio_cache.damage_named(comparison.cache):
+            return last.model.predict(comparison.batches(split), verbose=0)
+
     return _result(
         seed,
-        lambda split: last.model.predict(comparison.batches(split), verbose=0),
+        predict,
         comparison.rows,
         n_parameters=last.model.count_params(),
         seconds=sum(training.seconds for training in trainings.values()),

@@ -198,7 +198,8 @@ def _mfcc(shared, seed):
         return {"track_ids": tracks.index.to_numpy(), "values": np.reshape(values, (len(tracks), per_track, -1))}
 
     key = content.key(descriptors.code(), content.code("data.segments"), samples, per_track, list(tracks.index), length=16)
-    kept = files.computed_once(cache.directory / f"mfcc-segments-{key}.npz", compute)
+    with audio_cache.damage_named(cache):
+        kept = files.computed_once(cache.directory / f"mfcc-segments-{key}.npz", compute)
     return pooling.Features(kept["values"], kept["track_ids"], {"all": slice(None)}, float(kept["seconds"]))
 
 

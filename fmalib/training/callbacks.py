@@ -8,6 +8,8 @@ import numpy as np
 
 from fmalib import files
 
+LOG = "history.csv"  # data set in a backup
+
 
 class Clock(keras.callbacks.Callback):
     """Adds the `seconds` of each epoch to its logs; must be the first callback, so that the others see them."""
@@ -35,29 +37,53 @@ class Reseed(keras.callbacks.Callback):
             state.assign(np.array([self.seed + number, epoch << 24], dtype=state.dtype))
 
 
+class Best(keras.callbacks.Callback):
+    """Saves the weights of the best epoch by validation loss, in a file with a checksum that is replaced as a whole.
+
+    Keras's ModelCheckpoint writes in place and without a checksum.
+    """
+
+    def __init__(self, path, lowest=None):
+        super().__init__()
+        self.path = path
+        self.lowest = np.inf if lowest is None else lowest
+
+    def on_epoch_end(self, epoch, logs=None):
+        if logs["val_loss"] < self.lowest:
+            self.lowest = logs["val_loss"]
+            with files.sealed(self.path) as temporary:
+                self.model.save_weights(temporary)
+
+
 class Backup(keras.callbacks.Callback):
-    """Saves weights, optimizer and epoch after each epoch, in one file that is replaced as a whole; see `restore`.
+    """Saves weights, optimizer, epoch and log after each epoch, in one file with a checksum; see `restore`.
 
     Keras's BackupAndRestore writes weights and epoch to two files, neither atomically: a kill in between repeats an epoch. An
     epoch cannot be counted by the optimizer's steps: in half precision, steps that overflow are skipped.
+
+    Args:
+        path: of the file, which is replaced as a whole.
+        log: path of the CSV file with a row an epoch, written before.
     """
 
-    def __init__(self, path):
+    def __init__(self, path, log):
         super().__init__()
-        self.path = path
+        self.path, self.log = path, log
 
     def on_epoch_end(self, epoch, logs=None):
         if np.isfinite(logs["loss"]):
-            with files.atomic(self.path) as temporary:
+            with files.sealed(self.path) as temporary:
                 self.model.save_weights(temporary)
                 with h5py.File(temporary, "a") as file:
                     file.attrs["epoch"] = epoch
+                    file[LOG] = np.frombuffer(self.log.read_bytes(), np.uint8)  # an attribute holds 64 KiB at most
 
 
-def restore(model, path):
-    """Returns the last epoch in a file by `Backup`; loads its weights and the state of its optimizer into the model."""
+def restore(model, path, log):
+    """Returns the last epoch in a file by `Backup`; loads its weights and optimizer into the model, and writes the log."""
     model.load_weights(path)
-    with h5py.File(path) as file:
+    with h5py.File(path) as file, files.atomic(log) as temporary:
+        temporary.write_bytes(file[LOG][()].tobytes())
         return int(file.attrs["epoch"])
 
 

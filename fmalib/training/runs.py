@@ -2,7 +2,7 @@
 
 A run folder `outputs/runs/<name>-<key>/` holds
 
-    run.json            parameters, versions, data fingerprint, duration, and whether the run is finished
+    run.json            parameters, versions, data fingerprint, duration, and checksums of the next two once it is finished
     history.csv         one row per epoch
     model.keras         the weights of the best epoch by validation loss
     best.weights.h5, backup.weights.h5      while it trains
@@ -11,19 +11,18 @@ A run folder `outputs/runs/<name>-<key>/` holds
 import contextlib
 import dataclasses
 import importlib.metadata
-import json
 import platform
 import subprocess
 import time
 from pathlib import Path
 
-import filelock
 import keras
 import numpy as np
 import pandas as pd
 
 import fmalib
 from fmalib import content, files, paths
+from fmalib.data import audio_cache
 from fmalib.progress import bar
 from fmalib.training import callbacks
 
@@ -119,6 +118,7 @@ def train_or_load(name, model, pipeline, *, epochs, seed, patience=10, runs_dir=
     Raises:
         ValueError: `epochs` below 1, an impossible `seed`, or a model that is not compiled.
         FloatingPointError: the loss became NaN or infinite; the run folder keeps its history.
+        OSError: the disk is full or read-only, or decoded audio is damaged (`audio_cache.damage_named`).
     """
     if not isinstance(epochs, (int, np.integer)) or epochs < 1:
         raise ValueError(f"epochs must be a positive integer. Received: epochs={epochs!r}")
@@ -128,26 +128,34 @@ def train_or_load(name, model, pipeline, *, epochs, seed, patience=10, runs_dir=
     settings = {**pipeline.content(), "epochs": int(epochs), "patience": patience, "seed": int(seed)}
     key = content.key(content.training(model), content.code(*DECISIVE), settings, length=10)
     directory = (paths.resolve(runs_dir) if runs_dir else paths.runs_dir()) / f"{name}-{key}"
-    directory.mkdir(parents=True, exist_ok=True)
-    # Two sweeps may want the same autoencoder at the same time: the second waits, then finds it.
-    with filelock.FileLock(directory / ".lock"):
-        loaded = _finished(directory)
-        if not loaded:
-            with _left_as_it_was(model):
-                _train(name, model, pipeline, directory, settings, progress)
+    loaded = _finished(directory, say=False) or _train_locked(name, model, pipeline, directory, settings, progress)
     # Read in either case, so that a second run cannot differ from the first. A copy has the names of the model given.
     trained = keras.models.clone_model(model)
     trained.load_weights(directory / "model.keras")
     return Run(directory, trained, pd.read_csv(directory / "history.csv"), loaded)
 
 
-def _finished(directory):
-    """Returns whether a run folder holds a whole training."""
-    try:
-        info = json.loads((directory / "run.json").read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):  # a power failure may leave an empty file
+def _train_locked(name, model, pipeline, directory, settings, progress):
+    """Trains unless another process does so meanwhile; returns whether it did."""
+    # Two sweeps may want the same autoencoder at the same time: the second waits, then finds it.
+    with files.locked(directory / ".lock", "*"):
+        if _finished(directory):
+            return True
+        with _left_as_it_was(model), audio_cache.damage_named(pipeline.cache):
+            _train(name, model, pipeline, directory, settings, progress)
         return False
-    return info["finished"] and all((directory / file).exists() for file in ("model.keras", "history.csv"))
+
+
+def _finished(directory, *, say=True):
+    """Returns whether a run folder holds a whole training; `say`: whether to report damage."""
+    info = files.read_json(directory / "run.json", say=say)
+    for name, checksum in (info or {}).get("files", {}).items():
+        file = directory / name
+        if not file.exists() or files.digest(file).hex() != checksum:
+            if say:
+                files.report(file, "the model is trained again")
+            return False
+    return bool(info) and info["finished"]
 
 
 @contextlib.contextmanager
@@ -166,14 +174,15 @@ def _train(name, model, pipeline, directory, settings, progress):
     """Trains to the end and fills the run folder."""
     info = {"name": name, "settings": settings, "n_parameters": model.count_params()}
     info |= {"versions": versions(), "commit": _git_commit()}
-    files.write_json(directory / "run.json", {**info, "finished": False})
+    files.write_json(directory / "run.json", {**info, "finished": False}, checksum=True)
     started = time.perf_counter()
     _fit(model, pipeline, directory, settings, progress)
     with files.atomic(directory / "model.keras") as temporary:
         model.save(temporary)
     info["training_seconds"] = float(pd.read_csv(directory / "history.csv")["seconds"].sum())
     info["wall_seconds_since_last_resume"] = time.perf_counter() - started
-    files.write_json(directory / "run.json", {**info, "finished": True})
+    info["files"] = {name: files.digest(directory / name).hex() for name in ("model.keras", "history.csv")}
+    files.write_json(directory / "run.json", {**info, "finished": True}, checksum=True)
     for leftover in ("best.weights.h5", "backup.weights.h5"):
         (directory / leftover).unlink(missing_ok=True)
 
@@ -182,16 +191,15 @@ def _fit(model, pipeline, directory, settings, progress):
     """Trains from the last whole epoch on; leaves the best epoch's weights in the model."""
     epochs, seed, patience = settings["epochs"], settings["seed"], settings["patience"]
     backup, best, log = (directory / file for file in ("backup.weights.h5", "best.weights.h5", "history.csv"))
-    first_epoch, past_losses = _resume(model, backup, log)
+    first_epoch, past_losses = _resume(model, backup, best, log)
     shown = bar(initial=first_epoch, total=epochs, desc=directory.name.rpartition("-")[0], unit="epoch", progress=progress)
-    lowest = min(past_losses, default=None)
     watching = [
         callbacks.Clock(),
         callbacks.Reseed(seed),
         keras.callbacks.TerminateOnNaN(),
-        keras.callbacks.ModelCheckpoint(best, save_best_only=True, save_weights_only=True, initial_value_threshold=lowest),
+        callbacks.Best(best, min(past_losses, default=None)),
         keras.callbacks.CSVLogger(log, append=True),
-        callbacks.Backup(backup),
+        callbacks.Backup(backup, log),
         callbacks.Bar(shown),
     ]
     if patience is not None:
@@ -212,16 +220,14 @@ def _fit(model, pipeline, directory, settings, progress):
     model.load_weights(best)
 
 
-def _resume(model, backup, log):
+def _resume(model, backup, best, log):
     """Returns (first epoch to train, validation losses before it); loads weights and optimizer of a stopped training."""
-    if not (backup.exists() and log.exists()):
-        log.unlink(missing_ok=True)
+    if not backup.exists() or not (files.is_whole(backup) and files.is_whole(best)):
+        for file in (backup, best, log):
+            file.unlink(missing_ok=True)
         return 0, []
-    first_epoch = callbacks.restore(model, backup) + 1
-    past = pd.read_csv(log)[:first_epoch]  # a kill between the log and the backup leaves a row too many
-    with files.atomic(log) as temporary:
-        past.to_csv(temporary, index=False)
-    return first_epoch, past["val_loss"].tolist()
+    first_epoch = callbacks.restore(model, backup, log) + 1
+    return first_epoch, pd.read_csv(log)["val_loss"].tolist()
 
 
 def _check_finite(log, directory):

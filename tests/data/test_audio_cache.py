@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
-from helpers import tone
+from helpers import run_bound, tone
 
-from fmalib.data import audio, audio_cache, datasets
+from fmalib.data import audio, audio_cache, datasets, segments
 
 
 def load(folder):
@@ -69,22 +69,100 @@ def test_the_split_that_is_opened_first_changes_nothing(genre_folder, tmp_path, 
     assert built[0].tracks["shard"].nunique() == 7
 
 
-@pytest.mark.parametrize("damage", ["missing", "shortened", "description", "empty description"])
-def test_a_damaged_shard_is_made_again(genre_folder, tmp_path, small_shards, damage):
+def truncate(file, to=None):
+    file.write_bytes(file.read_bytes()[:to])
+
+
+def flip(file, at=0.5):
+    """Flips a bit of a file and puts its time back, as a failing disk does."""
+    times, data = file.stat(), bytearray(file.read_bytes())
+    data[int(at * len(data))] ^= 1
+    file.write_bytes(data)
+    os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+DAMAGE = {  # to a shard and its description: which of them the log names
+    "missing": (lambda shard, description: shard.unlink(), None),
+    "shortened": (lambda shard, description: truncate(shard, -1000), "tfrecord"),
+    "flipped audio": (lambda shard, description: flip(shard), "tfrecord"),
+    "flipped length": (lambda shard, description: flip(shard, 0), "tfrecord"),
+    "a record short": (lambda shard, description: truncate(shard, shard.stat().st_size // 3), "tfrecord"),
+    "no description": (lambda shard, description: description.unlink(), None),
+    "empty description": (lambda shard, description: truncate(description, 0), "json"),
+    "description {}": (lambda shard, description: description.write_text("{}"), "json"),
+    "cut description": (lambda shard, description: truncate(description, 50), "json"),
+    "flipped description": (lambda shard, description: flip(description), "json"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_shard_is_named_and_made_again(genre_folder, tmp_path, small_shards, caplog, damage):
     data = load(genre_folder)
     directory = audio_cache.build(data, 8000, cache_dir=tmp_path / "cache", progress=False).directory
-    whole = digest(directory)
-    shard = directory / "00001.tfrecord"
-    if damage == "missing":
-        shard.unlink()
-    elif damage == "shortened":
-        shard.write_bytes(shard.read_bytes()[:-1000])
-    elif damage == "description":
-        shard.with_suffix(".json").unlink()
-    else:
-        shard.with_suffix(".json").write_text("")
+    whole, (apply, named) = digest(directory), DAMAGE[damage]
+    apply(directory / "00001.tfrecord", directory / "00001.json")
     audio_cache.build(data, 8000, cache_dir=tmp_path / "cache", progress=False)
     assert digest(directory) == whole
+    expected = [f"{directory / '00001'}.{named} is damaged: it is made again."] if named else []
+    assert caplog.messages == expected
+    caplog.clear()
+    audio_cache.build(data, 8000, cache_dir=tmp_path / "cache", progress=False)
+    assert not caplog.messages
+
+
+def test_a_copied_cache_is_read_through_once(genre_folder, tmp_path, monkeypatch):
+    data = load(genre_folder)
+    built = audio_cache.build(data, 8000, cache_dir=tmp_path / "cache", progress=False)
+    copy = tmp_path / "copy" / "audio" / built.directory.name
+    copy.mkdir(parents=True)
+    for file in sorted(built.directory.iterdir()):  # descriptions first
+        (copy / file.name).write_bytes(file.read_bytes())
+        time.sleep(0.01)
+    monkeypatch.setattr(audio_cache, "decode", lambda *args, **options: pytest.fail("decoded again"))
+    read, is_sound = [], audio_cache._is_sound
+    monkeypatch.setattr(audio_cache, "_is_sound", lambda *args: read.append(args[0].name) or is_sound(*args))
+    for _ in range(2):
+        audio_cache.build(data, 8000, cache_dir=tmp_path / "copy", progress=False)
+    assert sorted(read) == sorted(file.name for file in copy.glob("*.tfrecord"))
+
+
+@pytest.mark.parametrize("how", ["read", "segments"])
+def test_damage_while_a_cache_is_in_use_names_the_file_and_heals(genre_folder, tmp_path, small_shards, how):
+    data = load(genre_folder)
+    built = audio_cache.build(data, 8000, cache_dir=tmp_path / "cache", progress=False)
+    whole = digest(built.directory)
+    flip(built.directory / "00002.tfrecord")
+    tracks, _ = segments.select(data, built, "training", 8000)
+    batches = segments.fixed_segments(built, tracks, 8000, per_track=1, batch_size=4)
+    with pytest.raises(OSError, match=r"damaged; the next call makes it again.*00002\.tfrecord'") as raised:
+        if how == "read":
+            list(audio_cache.read(built))
+        else:
+            with audio_cache.damage_named(built):
+                list(batches)
+    assert "00001" not in str(raised.value)
+    audio_cache.build(data, 8000, cache_dir=tmp_path / "cache", progress=False)
+    assert digest(built.directory) == whole
+
+
+READ_ONLY = """
+import sys
+from fmalib.data import audio_cache, datasets
+built = audio_cache.build(datasets.load(sys.argv[1]), int(sys.argv[3]), cache_dir=sys.argv[2], progress=False)
+print(len(list(audio_cache.read(built))))
+"""
+
+
+def test_a_complete_cache_is_used_where_nothing_may_be_written(genre_folder, tmp_path):
+    built = audio_cache.build(load(genre_folder), 8000, cache_dir=tmp_path / "cache", progress=False)
+    (built.directory / ".lock").unlink()
+    for folder in (built.directory, built.directory.parent, tmp_path / "cache"):
+        folder.chmod(0o555)
+    done, lacking = (run_bound(READ_ONLY, genre_folder, tmp_path / "cache", rate) for rate in (8000, 4000))
+    for folder in (tmp_path / "cache", built.directory.parent, built.directory):
+        folder.chmod(0o755)
+    assert done.stdout.split() == ["20"], done.stderr
+    assert "PermissionError" in lacking.stderr and "cannot be written" in lacking.stderr
 
 
 def test_bad_files_are_counted_named_and_skipped(genre_folder, tmp_path, capfd):
@@ -161,8 +239,7 @@ def test_a_stopped_build_continues(genre_folder, tmp_path, small_shards, how):
     done = list(directory.glob("0000*.json"))
     assert 0 < len(done) < undisturbed.tracks["shard"].nunique()
     resumed = audio_cache.build(data, 8000, cache_dir=tmp_path / "killed", progress=False)
-    half_written = {name for name in digest(directory) if name.startswith(".")}  # a kill leaves them, a final name never
-    assert {name: sum_ for name, sum_ in digest(directory).items() if name not in half_written} == digest(undisturbed.directory)
+    assert digest(directory) == digest(undisturbed.directory)  # nothing half-written is left
     assert resumed.tracks.equals(undisturbed.tracks)
 
 

@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 
+from fmalib import files
 from fmalib.training import callbacks
 
 
@@ -31,18 +32,20 @@ def test_a_backup_holds_weights_and_optimizer_and_skips_broken_epochs(tmp_path):
         model.compile("adam", "mse")
         return model
 
-    model, restored, path = compiled(), compiled(), tmp_path / "backup.weights.h5"
-    callback = callbacks.Backup(path)
+    model, restored = compiled(), compiled()
+    path, log, written = tmp_path / "backup.weights.h5", tmp_path / "history.csv", tmp_path / "restored.csv"
+    log.write_text("epoch,loss\n" + "0,0.1\n" * 20_000)
+    callback = callbacks.Backup(path, log)
     callback.set_model(model)
     callback.on_epoch_end(0, {"loss": float("nan")})
     assert not path.exists()
     x = np.random.default_rng(0).normal(size=(8, 3)).astype(np.float32)
     model.fit(x, x[:, :2], batch_size=2, callbacks=[callback], verbose=0)
-    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+    assert sorted(file.name for file in tmp_path.iterdir()) == [path.name, log.name] and files.is_whole(path)
     restored.optimizer.build(restored.trainable_variables)
-    assert callbacks.restore(restored, path) == 0 and int(restored.optimizer.iterations) == 4
+    assert callbacks.restore(restored, path, written) == 0 and int(restored.optimizer.iterations) == 4
     callback.on_epoch_end(7, {"loss": 1.0})
-    assert callbacks.restore(restored, path) == 7
+    assert callbacks.restore(restored, path, written) == 7 and written.read_bytes() == log.read_bytes()
     for one, other in zip([*model.weights, *model.optimizer.variables], [*restored.weights, *restored.optimizer.variables]):
         np.testing.assert_array_equal(one, other)
 
@@ -72,3 +75,17 @@ def test_a_bar_moves_with_the_epochs_and_shows_the_losses():
     shown = Shown()
     callbacks.Bar(shown).on_epoch_end(0, {"loss": 0.123456, "val_loss": 2.0, "seconds": 1.0})
     assert shown.steps == 1 and shown.shown == {"loss": "0.1235", "val_loss": "2"}
+
+
+def test_the_weights_of_the_best_epoch_are_kept_with_a_checksum(tmp_path):
+    model, path = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)]), tmp_path / "best.weights.h5"
+    model.compile("sgd", "mse")
+    best = callbacks.Best(path, lowest=3.0)
+    best.set_model(model)
+    for epoch, loss in enumerate([4.0, float("nan"), 2.0, 2.5]):
+        model.set_weights([np.full((1, 1), epoch), np.zeros(1)])
+        best.on_epoch_end(epoch, {"val_loss": loss})
+        assert path.exists() == (epoch >= 2)
+    assert files.is_whole(path)
+    model.load_weights(path)
+    assert model.get_weights()[0] == 2

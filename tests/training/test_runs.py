@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,7 +11,9 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import damage
 
+from fmalib import files
 from fmalib.data import audio_cache, datasets, segments
 from fmalib.models import classifiers, original
 from fmalib.training import callbacks, runs
@@ -183,7 +186,7 @@ def test_skipped_steps_do_not_move_the_epoch_of_a_resumed_training(pipeline, tmp
     (backup,) = (tmp_path / "stopped").rglob("backup.weights.h5")
     stopped = build()
     stopped.optimizer.build(stopped.trainable_variables)
-    assert callbacks.restore(stopped, backup) == 3
+    assert callbacks.restore(stopped, backup, tmp_path / "log.csv") == 3
     assert int(stopped.optimizer.iterations) < 3 * pipeline.steps_per_epoch
     resumed = train(pipeline, tmp_path / "stopped", build=build, epochs=6)
     pd.testing.assert_frame_equal(losses(undisturbed), losses(resumed))
@@ -240,6 +243,87 @@ def test_a_killed_run_ends_as_an_undisturbed_one(pipeline, genre_folder, tmp_pat
     resumed = train(pipeline, tmp_path / "killed", epochs=8)
     assert same_weights(undisturbed.model, resumed.model)
     pd.testing.assert_frame_equal(losses(undisturbed), losses(resumed))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A function that trains once and returns a copy of its run in a folder."""
+    kept = {}
+
+    def copy(pipeline, folder):
+        if not kept:
+            kept["folder"] = tmp_path_factory.mktemp("finished")
+            kept["run"] = train(pipeline, kept["folder"])
+        shutil.copytree(kept["folder"], folder)
+        return kept["run"]
+
+    return copy
+
+
+def said(caplog):
+    return [record.getMessage() for record in caplog.records if record.name == "fmalib"]
+
+
+# `make test-faults` tries all files with all kinds of damage.
+@pytest.mark.parametrize("name, how", [("model.keras", "flipped"), ("history.csv", "a row short"), ("run.json", "empty")])
+def test_a_damaged_run_is_named_and_trained_again(pipeline, tmp_path, finished, caplog, name, how):
+    undisturbed = finished(pipeline, tmp_path / "runs")
+    (file,) = (tmp_path / "runs").rglob(name)
+    damage(file, how)
+    again = train(pipeline, tmp_path / "runs")
+    assert not again.loaded and same_weights(undisturbed.model, again.model)
+    pd.testing.assert_frame_equal(losses(undisturbed), losses(again))
+    remedy = "it is made again" if name == "run.json" else "the model is trained again"
+    assert said(caplog) == [f"{file} is damaged: {remedy}."]
+    assert train(pipeline, tmp_path / "runs").loaded
+
+
+STOPPED = [
+    ("backup.weights.h5", "flipped"),
+    ("best.weights.h5", "cut"),
+    ("history.csv", "a row short"),
+    ("run.json", "flipped"),
+]
+
+
+@pytest.mark.parametrize("name, how", STOPPED)
+def test_damage_to_a_stopped_run_changes_no_result(pipeline, tmp_path, finished, monkeypatch, caplog, name, how):
+    undisturbed = finished(pipeline, tmp_path / "undisturbed")
+    stop_before_backup(monkeypatch, 2)
+    with pytest.raises(KeyboardInterrupt):
+        train(pipeline, tmp_path / "stopped")
+    monkeypatch.undo()
+    (file,) = (tmp_path / "stopped").rglob(name)
+    damage(file, how)
+    resumed = train(pipeline, tmp_path / "stopped")
+    assert same_weights(undisturbed.model, resumed.model)
+    pd.testing.assert_frame_equal(losses(undisturbed), losses(resumed))
+    expected = [] if name == "history.csv" else [f"{file} is damaged: it is made again."]  # the log is also in the backup
+    assert said(caplog) == expected
+
+
+def test_a_finished_run_is_found_where_nothing_may_be_written(pipeline, tmp_path, monkeypatch):
+    run = train(pipeline, tmp_path / "runs")
+    monkeypatch.setattr(files, "locked", lambda *args: pytest.fail("locked"))
+    assert train(pipeline, tmp_path / "runs").loaded
+    monkeypatch.undo()
+    leftover = run.directory / f".{'0' * 12}.tmp.model.keras"
+    leftover.write_text("x")
+    (run.directory / "run.json").unlink()
+    train(pipeline, tmp_path / "runs")
+    assert not leftover.exists()
+
+
+def test_damaged_audio_is_named_and_the_training_goes_on_after_it_is_mended(pipeline, genre_folder, tmp_path):
+    undisturbed = train(pipeline, tmp_path / "undisturbed")
+    shard = pipeline.cache.directory / pipeline.training["shard"].iloc[-1]
+    data = bytearray(shard.read_bytes())
+    data[len(data) // 2] ^= 1
+    shard.write_bytes(data)
+    with pytest.raises(OSError, match=f"damaged; the next call makes it again.*{shard.name}"):
+        train(pipeline, tmp_path / "runs")
+    audio_cache.build(datasets.load(str(genre_folder)), 8000, cache_dir=tmp_path / "cache", progress=False)
+    assert same_weights(undisturbed.model, train(pipeline, tmp_path / "runs").model)
 
 
 def test_early_stopping_survives_an_interruption(pipeline, tmp_path, monkeypatch):
