@@ -1,5 +1,6 @@
 # make setup     makes .venv and installs fmalib there
 # make test      runs the tests
+# make test-faults   kills, fills a disk, damages files, and compares with undisturbed work (10 minutes)
 # make lint      checks rules and format by ruff, and that notebooks match their scripts
 # make format    applies what `make lint` asks for
 # make mutants   breaks each line that guards against a leak, in a copy, and shows that a test fails (15 minutes)
@@ -12,7 +13,7 @@ NOTEBOOKS := 01_data 02_autoencoder 03_classifier 04_latent_space 05_compression
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 CONSTRAINTS := $(wildcard .ci/constraints-$(VERSION).txt)
 
-.PHONY: setup test test-slow lint format mutants bench-train report notebooks clean
+.PHONY: setup test test-slow test-faults lint format mutants bench-train report notebooks clean
 .DELETE_ON_ERROR:
 
 setup: .venv/installed
@@ -29,6 +30,9 @@ test: setup
 
 test-slow: setup
 	$(BIN)/python -m pytest -m slow
+
+test-faults: setup
+	$(BIN)/python -m pytest -m faults -n 2 --dist load
 
 lint: setup
 	$(BIN)/ruff check

@@ -86,6 +86,8 @@ def load(dataset="synth", data_dir=None, *, split="official", tracks_per_genre=N
         ValueError: an unknown split, genre or data set, a table that lacks a column, no usable track, or an artist in two
             splits of the official split.
         FileNotFoundError: `data_dir`, the metadata or the audio is not there.
+        PermissionError: the folder may not be read. Single files and folders below it are named among `excluded`.
+        OSError: a file could be opened but not read to its end; the message names it.
     """
     dataset = str(dataset)
     _check(dataset, split, tracks_per_genre, seed)
@@ -213,11 +215,10 @@ def _keep_genres(tracks, genres):
 
 
 def _fingerprints(tracks, root):
-    """Returns (fingerprint, audio fingerprint) as hexadecimal strings; `file_facts.probe` tells files apart."""
+    """Returns (fingerprint, audio fingerprint) as hexadecimal strings; `file_facts.digests` tells files apart."""
     everything, audio = hashlib.sha256(), hashlib.sha256()
-    for track_id, path, genre, artist, split in tracks[["path", "genre", "artist", "split"]].itertuples():
-        size, checksum = file_facts.probe(root / path)
-        probe = f"{track_id}|{path}|{size}|{checksum}"
-        audio.update(f"{probe}\n".encode())
-        everything.update(f"{probe}|{genre}|{artist}|{split}\n".encode())
+    table = tracks[["path", "genre", "artist", "split"]].assign(digest=file_facts.digests(root, list(tracks["path"])))
+    for track_id, path, genre, artist, split, digest in table.itertuples():
+        audio.update(f"{track_id}|{path}|{digest}\n".encode())
+        everything.update(f"{track_id}|{path}|{digest}|{genre}|{artist}|{split}\n".encode())
     return everything.hexdigest(), audio.hexdigest()

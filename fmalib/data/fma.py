@@ -4,6 +4,7 @@ M. Defferrard, K. Benzi, P. Vandergheynst, X. Bresson, "FMA: A Dataset for Music
 every track has its artist's own licence.
 """
 
+import contextlib
 import itertools
 import os
 from pathlib import Path
@@ -51,9 +52,11 @@ def find_root(dataset, data_dir):
     if not data_dir:
         raise ValueError(f"{dataset} needs data_dir, the folder of your FMA download. {remedy} Received: data_dir={data_dir!r}")
     root = paths.resolve(data_dir)
-    if (root.parent / "fma_metadata").is_dir() and not (root / "fma_metadata").exists():
+    formats.check_allowed(root, f"data_dir={str(data_dir)!r}")
+    if os.path.isdir(root.parent / "fma_metadata") and not os.path.exists(root / "fma_metadata"):
         raise FileNotFoundError(f"data_dir must be the folder above: {root.parent}. Received: data_dir={str(data_dir)!r}")
-    for needed in (root, root / "fma_metadata" / "tracks.csv", root / dataset):
+    for needed in (root, root / "fma_metadata", root / "fma_metadata" / "tracks.csv", root / dataset):
+        formats.check_allowed(needed, f"data_dir={str(data_dir)!r}")
         if not (needed.is_file() if needed.suffix == ".csv" else needed.is_dir()):
             hint = _misplaced(root, dataset)
             raise FileNotFoundError(f"{needed} does not exist.{hint} {remedy} Received: data_dir={str(data_dir)!r}")
@@ -70,7 +73,7 @@ def read(root, subset):
     files = _files(root, subset)
     names = [f"{subset}/{track_id // 1000:03d}/{track_id:06d}" for track_id in table.index]
     table["path"] = [files.get(name, f"{name}.mp3") for name in names]
-    table["reason"] = [_why_excluded(row, name in files) for row, name in zip(table.itertuples(), names)]
+    table["reason"] = [_why_excluded(row, root) for row in table.itertuples()]
     excluded = join_excluded([table[table["reason"] != ""]])
     kept = table[table["reason"] == ""].sort_index()
     if kept.empty:
@@ -129,13 +132,24 @@ def _read_table(path):
 def _files(root, subset):
     """Returns {path without suffix: path} of the audio files that are there, relative to `root`.
 
-    MP3 comes first: files converted to another format may lie beside it, or instead of it.
+    A file that can be opened comes first, then MP3: files converted to another format may lie beside it, or instead of it.
     """
-    folders = [folder.path for folder in os.scandir(root / subset) if folder.is_dir()]
-    names = [file.path for folder in folders for file in os.scandir(folder) if file.is_file()]
-    found = [Path(name).relative_to(root) for name in names if Path(name).suffix.lower() in formats.SUFFIXES]
-    found.sort(key=lambda path: (path.suffix.lower() == ".mp3", path.as_posix()))
+    found = []
+    for folder in os.scandir(root / subset):
+        with contextlib.suppress(OSError), os.scandir(folder) as entries:  # no folder, or denied: tracks are asked one by one
+            names = [Path(subset, folder.name, entry.name) for entry in entries]
+            found += [name for name in names if name.suffix.lower() in formats.SUFFIXES]
+    found.sort(key=lambda path: (not _why_closed(root / path), path.suffix.lower() == ".mp3", path.as_posix()))
     return {path.with_suffix("").as_posix(): path.as_posix() for path in found}
+
+
+def _why_closed(path):
+    """Returns the reason why a file cannot be opened, or an empty string."""
+    try:
+        formats.check_file(path)
+    except OSError as error:
+        return formats.reason_of(error)
+    return ""
 
 
 def _misplaced(root, subset):
@@ -149,7 +163,7 @@ def _misplaced(root, subset):
     return "".join(hints)
 
 
-def _why_excluded(track, is_there):
+def _why_excluded(track, root):
     """Returns the reason why a row of the table is left out, or an empty string."""
     genre, split = track.track_genre_top, track.set_split
     if track.Index in BAD_CLIPS and not track.path.startswith("fma_full"):
@@ -160,7 +174,7 @@ def _why_excluded(track, is_there):
         return f"unknown genre {genre!r}"
     if split not in SPLITS:
         return f"unknown split {split!r}"
-    return "" if is_there else "file missing"
+    return _why_closed(root / track.path)
 
 
 def _named(names, ids):

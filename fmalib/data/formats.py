@@ -1,5 +1,6 @@
-"""Audio files in a folder: which files count as audio, asked of libsndfile rather than listed."""
+"""Audio files in a folder: which files count as audio, asked of libsndfile rather than listed, and which may be opened."""
 
+import errno
 import mimetypes
 import os
 import stat
@@ -19,12 +20,13 @@ _TYPES = mimetypes.MimeTypes()  # of Python itself: the machine's own list may d
 def audio_files(root, failed=None):
     """Returns the audio files below a folder, `Path`s relative to it and sorted.
 
-    Links are followed; hidden files and folders are left out, and so is everything that is no regular file. A suffix tells most
-    files. libsndfile is asked about the others, since it knows many formats by their first bytes.
+    Links are followed; hidden files and folders are left out. Only regular files are opened. A suffix tells most files.
+    libsndfile is asked about the others, since it knows many formats by their first bytes.
 
     Args:
         root: the folder.
-        failed: function that is called with (relative path, reason) of each folder or file that cannot be looked at.
+        failed: function that is called with (relative path, reason) of each folder that cannot be listed, and of each
+            file with an audio suffix that cannot be opened.
     """
     files, seen, failed = [], set(), failed or (lambda path, reason: None)
 
@@ -39,15 +41,42 @@ def audio_files(root, failed=None):
             tops += [place for name in subfolders if os.path.islink(place := os.path.join(folder, name))]
             if real not in seen:
                 relative = Path(folder).relative_to(root)
-                shown = [relative / name for name in names if not name.startswith(".")]
+                shown = [relative / name for name in sorted(names) if not name.startswith(".")]
                 files += [name for name in shown if _is_audio(root, name, failed)]
             seen.add(real)
     return sorted(files)
 
 
+def check_file(path):
+    """Raises OSError unless a path is a regular file that may be read, or a link to one; opens nothing.
+
+    Opening a FIFO would wait for ever.
+    """
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise OSError(errno.EINVAL, "Not a regular file", str(path))
+    if not os.access(path, os.R_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+
+def check_allowed(path, received):
+    """Raises PermissionError where a file or folder may not be read; an absent one passes.
+
+    Args:
+        path: of the file or folder.
+        received: the parameter that names it, for the message, such as `"dataset='music'"`.
+    """
+    try:
+        allowed = os.access(path, os.R_OK | os.X_OK if stat.S_ISDIR(os.stat(path).st_mode) else os.R_OK)
+    except (OSError, ValueError) as error:  # ValueError: no name of a file
+        allowed = not isinstance(error, PermissionError)
+    if not allowed:
+        remedy = "Allow reading it (`chmod -R u+rX`), or choose another"
+        raise PermissionError(f"{path}: permission denied. {remedy}. Received: {received}")
+
+
 def reason_of(error):
     """Returns an OSError in a few words, such as "permission denied"."""
-    return (error.strerror or str(error)).lower()
+    return "file missing" if isinstance(error, FileNotFoundError) else (error.strerror or str(error)).lower()
 
 
 def _is_audio(root, relative, failed):
@@ -57,8 +86,7 @@ def _is_audio(root, relative, failed):
         return False
     known = suffix in SUFFIXES or kind != ""
     try:
-        if not stat.S_ISREG(os.stat(root / relative).st_mode):
-            return False
+        check_file(root / relative)
         return known or _libsndfile_knows(root / relative)
     except OSError as error:
         if known:

@@ -1,7 +1,7 @@
 """A folder of music with one subfolder per genre: finding the files, reading their tags, splitting by artist."""
 
 import difflib
-import hashlib
+import os
 from collections import defaultdict
 from pathlib import Path
 
@@ -16,9 +16,10 @@ from fmalib.data.tracks import UNKNOWN_ARTIST, describe_excluded, excluded_table
 def find_root(dataset, data_dir):
     """Returns the checked folder of genres."""
     root = paths.resolve(Path(data_dir) / dataset if data_dir else dataset)
+    formats.check_allowed(root, f"dataset={dataset!r}")
     for place in (root, root.parent):
-        names = [name for name in fma.ARCHIVES if (place / name).is_dir()]
-        if (place / "fma_metadata").is_dir() and names and (place == root or root.name in fma.ARCHIVES):
+        names = [name for name in fma.ARCHIVES if os.path.isdir(place / name)]
+        if os.path.isdir(place / "fma_metadata") and names and (place == root or root.name in fma.ARCHIVES):
             use = f"use dataset={names[0]!r}, data_dir={str(place)!r}"
             raise ValueError(f"{place} is an FMA download: {use}. Received: dataset={dataset!r}")
     if not root.is_dir():
@@ -147,26 +148,9 @@ def _named(tracks, seed):
 def _copies(root, names):
     """Returns {number of a file: name of an earlier file with the same bytes}; `names` maps numbers to paths in order.
 
-    Files that differ in size or middle are not read whole.
+    Only files of equal size are read.
     """
-    copies = {}
-    for alike in _groups(names, lambda name: file_facts.probe(root / name)):
-        for same in _groups({number: names[number] for number in alike}, lambda name: _digest(root / name)):
-            copies |= dict.fromkeys(same[1:], names[same[0]])
-    return copies
-
-
-def _groups(names, fact):
-    """Returns the lists of two or more numbers whose names have the same fact."""
-    groups = defaultdict(list)
-    for number, name in names.items():
-        groups[fact(name)].append(number)
-    return [numbers for numbers in groups.values() if len(numbers) > 1]
-
-
-def _digest(path):
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.digest()
+    names = pd.Series(names, dtype=object)
+    alike = names[names.map(lambda name: (root / name).stat().st_size).duplicated(keep=False)]
+    digests = pd.Series(file_facts.digests(root, list(alike)), alike.index, dtype=object)
+    return alike.groupby(digests).transform("first")[digests.duplicated()].to_dict()

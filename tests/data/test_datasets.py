@@ -1,11 +1,13 @@
 import dataclasses
+import hashlib
+import os
 
 import numpy as np
 import pytest
 import soundfile
 from helpers import NOTE, tone
 
-from fmalib.data import datasets, splits
+from fmalib.data import datasets, file_facts, splits
 from fmalib.data.tracks import SPLITS
 
 
@@ -121,6 +123,26 @@ def test_the_fingerprint_depends_on_audio_labels_and_splits(fma_folder):
     table.write_text(table.read_text().replace("Hip-Hop", "Folk"))
     relabelled = datasets.load("fma_small", fma_folder)
     assert relabelled.audio_fingerprint == after.audio_fingerprint and relabelled.fingerprint != after.fingerprint
+
+
+@pytest.mark.parametrize("place", [50, 2_000, -1])
+def test_an_edit_anywhere_changes_the_fingerprint(genre_folder, place):
+    path = genre_folder / "High" / "0.wav"
+    before, status, data = datasets.load(str(genre_folder)), path.stat(), bytearray(path.read_bytes())
+    data[place] ^= 1
+    path.write_bytes(data)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))  # as tools that edit tags do
+    after = datasets.load(str(genre_folder))
+    assert path.stat().st_size == status.st_size and path.stat().st_mtime_ns == status.st_mtime_ns
+    assert before.audio_fingerprint != after.audio_fingerprint and before.fingerprint != after.fingerprint
+
+
+def test_only_chosen_tracks_are_read_for_the_fingerprint(fma_folder, monkeypatch):
+    monkeypatch.setattr(file_facts, "digests", lambda root, names: names)
+    chosen = datasets.load("fma_small", fma_folder, genres=["Rock"])
+    paths = {3: "fma_small/000/000003.mp3", 1003: "fma_small/001/001003.mp3"}
+    lines = "".join(f"{number}|{path}|{path}\n" for number, path in paths.items())
+    assert chosen.audio_fingerprint == hashlib.sha256(lines.encode()).hexdigest()
 
 
 def test_real_music(real_music):

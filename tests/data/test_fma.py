@@ -1,5 +1,6 @@
 """Reading FMA's layout, through `datasets.load`."""
 
+import os
 import shutil
 
 import pytest
@@ -92,13 +93,38 @@ def test_a_damaged_table_names_the_file_and_the_remedy(fma_folder, old, new):
         datasets.load("fma_small", fma_folder)
 
 
-def test_a_folder_in_the_place_of_a_clip_is_a_missing_file(fma_folder):
-    clip = fma_folder / "fma_small" / "000" / "000003.mp3"
+def test_what_is_no_regular_file_is_left_out_with_its_reason(write_fma):
+    root = write_fma(*((number, "Rock", 9, "training") for number in (4, 5, 2002, 3003, 3004)))
+    clips = {number: root / f"fma_small/{number // 1000:03d}/{number:06d}.mp3" for number in (2, 3, 4, 5, 1003, 2002, 3003)}
+    for clip in clips.values():
+        clip.unlink()
+    clips[3].mkdir()
+    os.mkfifo(clips[4])  # opening it would wait for ever
+    clips[5].symlink_to(clips[4])
+    clips[1003].symlink_to(root / "nowhere.mp3")
+    clips[2002].symlink_to(clips[2002])
+    (root / "fma_small" / "002" / "unlisted").symlink_to("unlisted")
+    (root / "fma_small" / "loop").symlink_to("loop")
+    (root / "fma_small" / "003" / "003004.mp3").rename(root / "fma_small" / "004")  # a file in the place of a folder
+    (root / "fma_small" / "003").rmdir()
+    (root / "fma_small" / "003").symlink_to("004")
+    reasons = {
+        "file missing": [2, 1003],
+        "not a regular file": [3, 4, 5],
+        "too many levels of symbolic links": [2002],
+        "not a directory": [3003, 3004],
+    }
+    excluded = datasets.load("fma_small", root).excluded
+    assert excluded.groupby("reason").apply(lambda rows: sorted(rows.index)).to_dict() == reasons
+
+
+def test_a_clip_in_another_format_takes_the_place_of_one_that_cannot_be_opened(fma_folder):
+    clip = fma_folder / "fma_small" / "000" / "000002.mp3"
+    soundfile.write(clip.with_suffix(".wav"), *soundfile.read(clip))
+    assert datasets.load("fma_small", fma_folder).tracks["path"][2] == "fma_small/000/000002.mp3"
     clip.unlink()
-    clip.mkdir()
-    (fma_folder / "fma_small" / "001" / "001003.mp3").unlink()
-    (fma_folder / "fma_small" / "001" / "001003.mp3").symlink_to(fma_folder / "nowhere.mp3")
-    assert datasets.load("fma_small", fma_folder).excluded["reason"].to_dict() == {3: "file missing", 1003: "file missing"}
+    clip.symlink_to(clip)
+    assert datasets.load("fma_small", fma_folder).tracks["path"][2] == "fma_small/000/000002.wav"
 
 
 def test_empty_rows_of_a_spreadsheet_are_ignored_and_semicolons_named(fma_folder):

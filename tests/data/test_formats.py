@@ -1,4 +1,5 @@
 import os
+import stat
 from pathlib import Path
 
 import numpy as np
@@ -48,17 +49,29 @@ def test_libsndfile_tells_files_without_a_known_suffix(tmp_path):
     assert formats.audio_files(tmp_path) == [Path("song"), Path("song.00001")]
 
 
-def test_links_are_followed_once_and_broken_ones_named(tmp_path):
-    (tmp_path / "music" / "rock").mkdir(parents=True)
+def test_links_are_followed_once_and_what_cannot_be_opened_is_named(tmp_path):
+    rock = tmp_path / "music" / "rock"
+    rock.mkdir(parents=True)
     soundfile.write(tmp_path / "elsewhere.wav", tone(440, 0.1), 8000)
-    (tmp_path / "music" / "rock" / "linked.wav").symlink_to(tmp_path / "elsewhere.wav")
-    (tmp_path / "music" / "rock" / "again").symlink_to(tmp_path / "music")
-    (tmp_path / "music" / "rock" / "gone.wav").symlink_to(tmp_path / "nowhere.wav")
-    (tmp_path / "music" / "rock" / "folder.wav").mkdir()
-    os.mkfifo(tmp_path / "music" / "rock" / "pipe.wav")
+    (rock / "linked.wav").symlink_to(tmp_path / "elsewhere.wav")
+    (rock / "again").symlink_to(tmp_path / "music")
+    (rock / "gone.wav").symlink_to(tmp_path / "nowhere.wav")
+    (rock / "folder.wav").mkdir()
+    for name in ("loop.wav", "loop"):
+        (rock / name).symlink_to(name)
+    for name in ("pipe.wav", "pipe"):  # opening one would wait for ever
+        os.mkfifo(rock / name)
+        (rock / f"linked {name}").symlink_to(name)
+    os.mknod(rock / "socket.wav", stat.S_IFSOCK | 0o600)
     failed = []
     assert formats.audio_files(tmp_path / "music", lambda *found: failed.append(found)) == [Path("rock/linked.wav")]
-    assert failed == [(Path("rock/gone.wav"), "no such file or directory")]
+    assert failed == [
+        (Path("rock/gone.wav"), "file missing"),
+        (Path("rock/linked pipe.wav"), "not a regular file"),
+        (Path("rock/loop.wav"), "too many levels of symbolic links"),
+        (Path("rock/pipe.wav"), "not a regular file"),
+        (Path("rock/socket.wav"), "not a regular file"),
+    ]
 
 
 def test_a_folder_that_cannot_be_listed_is_named(tmp_path, monkeypatch):

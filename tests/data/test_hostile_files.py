@@ -1,7 +1,9 @@
 """Damaged files on their way from a folder to the cache: each is used or named, and none stops the others."""
 
+import ctypes
 import io
 import json
+import os
 import subprocess
 import sys
 
@@ -20,6 +22,15 @@ data = datasets.load(sys.argv[1])
 cache = audio_cache.build(data, 8000, progress=False)
 used = data.tracks.loc[cache.tracks.index, "path"]
 print(json.dumps([*used, *data.excluded["path"], *cache.failed["path"]]))
+"""
+LOAD = """
+import json, sys
+from fmalib.data import datasets
+try:
+    data = datasets.load(*sys.argv[1:])
+    print(json.dumps([len(data.tracks), dict(sorted(zip(data.excluded["path"], data.excluded["reason"])))]))
+except Exception as error:
+    print(json.dumps([type(error).__name__, str(error)]))
 """
 TIME = """
 import json, pathlib, sys, time
@@ -90,16 +101,17 @@ def write(folder, count):
     return sorted(name for name, _ in names)
 
 
-def result(script, folder, timeout):
+def result(script, *arguments, timeout, **options):
     """Returns what a script prints about a folder, in a process of its own: a crash of a decoder is its exit status."""
-    done = subprocess.run([sys.executable, "-c", script, folder], capture_output=True, text=True, timeout=timeout)
+    command = [sys.executable, "-c", script, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, **options)
     assert done.returncode == 0, (done.returncode, done.stderr[-3000:])
     return json.loads(done.stdout.splitlines()[-1])
 
 
 def test_each_damaged_file_is_used_or_named(tmp_path):
     names = write(tmp_path, 70)
-    named = result(BUILD, tmp_path / "music", 200)
+    named = result(BUILD, tmp_path / "music", timeout=200)
     assert sorted(named) == names
     assert sum("whole" in name for name in names) == 12
 
@@ -108,6 +120,71 @@ def test_each_damaged_file_is_used_or_named(tmp_path):
 @pytest.mark.timeout(3000)
 def test_each_of_2000_damaged_files_is_used_or_named_in_time(tmp_path):
     names = write(tmp_path, 2000)
-    assert sorted(result(BUILD, tmp_path / "music", 1500)) == names
-    seconds = result(TIME, tmp_path / "music", 1500)
+    assert sorted(result(BUILD, tmp_path / "music", timeout=1500)) == names
+    seconds = result(TIME, tmp_path / "music", timeout=1500)
     assert len(seconds) == len(names) and max(seconds.values()) < LONGEST, max(seconds, key=seconds.get)
+
+
+def bound_by_permissions():
+    """Makes a child that root starts obey the permissions of files; others obey them anyway, and may not ask."""
+    for right in (1, 2):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+        ctypes.CDLL(None).prctl(24, right, 0, 0, 0)  # PR_CAPBSET_DROP
+
+
+def load(*arguments):
+    """Returns [number of tracks, {path: reason} of the others], or [name of an error, its text], by who obeys permissions."""
+    return result(LOAD, *arguments, timeout=100, preexec_fn=bound_by_permissions)
+
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="needs prctl")
+
+
+@pytest.fixture
+def deny():
+    """Returns a function that takes all permissions from some paths; the end gives them back, for pytest's own clearing."""
+    denied = []
+
+    def take(*paths):
+        for path in paths:
+            denied.append((path, path.stat().st_mode))
+            path.chmod(0)
+
+    yield take
+    for path, mode in reversed(denied):
+        path.chmod(mode)
+
+
+@linux
+def test_denied_files_and_folders_of_genres_are_named(write_genres, deny):
+    root = write_genres({"A": {"a": 2, "b": 1, "c": 1}, "B": {"d": 2}, "C": {"e": 1}})
+    file, unknown = root / "A" / "a" / "album 0" / "0.wav", root / "A" / "a" / "no suffix"
+    unknown.write_bytes(file.read_bytes())
+    (root / "A" / "linked.wav").symlink_to(file)
+    os.mkfifo(root / "C" / "pipe.wav")
+    deny(file, unknown, root / "A" / "b", root / "B")
+    denied = ["A/a/album 0/0.wav", "A/b", "A/linked.wav", "B"]
+    assert load(root) == [3, {**dict.fromkeys(denied, "permission denied"), "C/pipe.wav": "not a regular file"}]
+    deny(root / "A", root / "C")
+    left_out = "3 tracks left out: 3 (permission denied): A, B, C Received"
+    assert load(root) == ["ValueError", f"No file in {root} could be read. {left_out}: dataset={str(root)!r}"]
+    remedy = "permission denied. Allow reading it (`chmod -R u+rX`), or choose another. Received"
+    deny(root)
+    assert load(root) == ["PermissionError", f"{root}: {remedy}: dataset={str(root)!r}"]
+    deny(root.parent)
+    assert load(root) == ["PermissionError", f"{root}: {remedy}: dataset={str(root)!r}"]
+
+
+@linux
+def test_denied_files_and_folders_of_fma_are_named(write_fma, deny):
+    root = write_fma((2002, "Rock", 5, "training"), (2003, "Rock", 6, "training"), (3002, "Rock", 7, "test"))
+    audio = root / "fma_small"
+    (audio / "001" / "001002.mp3").rename(audio / "001" / "001002.wav")
+    deny(audio / "000" / "000002.mp3", audio / "001" / "001002.wav", audio / "002")
+    (audio / "003").chmod(0o100)  # cannot be listed, but its files can be opened
+    denied = ["000/000002.mp3", "001/001002.wav", "002/002002.mp3", "002/002003.mp3"]
+    assert load("fma_small", root) == [3, {f"fma_small/{name}": "permission denied" for name in denied}]
+    (audio / "003").chmod(0o755)
+    remedy = "permission denied. Allow reading it (`chmod -R u+rX`), or choose another. Received"
+    for place in (audio, root / "fma_metadata" / "tracks.csv", root):
+        deny(place)
+        assert load("fma_small", root) == ["PermissionError", f"{place}: {remedy}: data_dir={str(root)!r}"]

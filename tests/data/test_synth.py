@@ -1,10 +1,16 @@
 """The synthetic corpus: FMA's layout and table, the same bytes every time, music whose genres a classifier separates."""
 
+import ctypes
+import hashlib
 import shutil
+import subprocess
+import sys
+import time
 
 import librosa
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 import scipy.stats
 import soundfile
@@ -12,6 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
+from fmalib import files
 from fmalib.data import synth
 
 RENDERED = 8  # encoding MP3s is slow: the small corpus has one real track of each genre, the other files are there beforehand
@@ -79,25 +86,142 @@ def test_same_seed_gives_same_bytes(corpus, tmp_path):
         assert (other / "fma_metadata" / name).read_bytes() == (corpus / "fma_metadata" / name).read_bytes()
 
 
-def test_an_interrupted_run_continues_to_the_same_bytes(corpus, tmp_path):
-    copy = shutil.copytree(corpus, tmp_path / "copy")
+@pytest.fixture
+def copy(corpus, tmp_path):
+    """A copy of the corpus, to be damaged."""
+    return shutil.copytree(corpus, tmp_path / "copy")
+
+
+def contents(directory):
+    """Returns {name: bytes} of all files of a corpus."""
+    return {str(path.relative_to(directory)): path.read_bytes() for path in directory.rglob("*") if path.is_file()}
+
+
+def without_checksums(directory):
+    """Turns a corpus into that of a run that was stopped before its end."""
+    note = files.read_json(directory / "synth.json")
+    files.write_json(directory / "synth.json", {**note, "files": {}}, checksum=True)
+
+
+def test_an_interrupted_run_continues_to_the_same_bytes(corpus, copy, caplog):
+    without_checksums(copy)
     (copy / "fma_metadata" / "tracks.csv").unlink()
     mp3_path(copy, 3).unlink()
+    killed = [copy, copy / "fma_metadata", copy / "fma_small" / "000"]  # what killed makers left
+    for folder, name in zip(killed, ("synth.json", "tracks.csv", "000003.mp3")):
+        (folder / f".{'0' * 12}.tmp.{name}").write_text("half a file")
     kept = mp3_path(copy, 4).stat().st_mtime_ns
     synth.make_corpus(copy, tracks_per_genre=6, n_jobs=1, progress=False)
-    files = [path.relative_to(corpus) for path in corpus.rglob("*") if path.is_file()]
-    assert files and all((copy / path).read_bytes() == (corpus / path).read_bytes() for path in files)
-    assert mp3_path(copy, 4).stat().st_mtime_ns == kept
-    assert not list(copy.rglob("*.part"))
+    assert contents(copy) == contents(corpus)
+    assert mp3_path(copy, 4).stat().st_mtime_ns == kept and not caplog.messages
 
 
-def test_progress_is_shown_on_standard_output_and_a_finished_corpus_returns_at_once(corpus, tmp_path, capsys):
-    copy = shutil.copytree(corpus, tmp_path / "copy")
+def test_progress_is_shown_on_standard_output_and_a_finished_corpus_returns_at_once(copy, capsys):
     assert synth.make_corpus(copy, tracks_per_genre=6) == copy
     assert capsys.readouterr().out == ""
     mp3_path(copy, 5).unlink()
     synth.make_corpus(copy, tracks_per_genre=6, n_jobs=1)
     assert "1/1" in capsys.readouterr().out
+
+
+def test_the_note_has_parameters_and_checksums(corpus):
+    note = files.read_json(corpus / "synth.json")
+    assert note["parameters"] == {"version": 1, "tracks_per_genre": 6, "seconds": 10.0, "seed": 0}
+    everything = {name: hashlib.sha256(data).hexdigest() for name, data in contents(corpus).items() if "/" in name}
+    assert note["files"] == everything and len(everything) == 50
+
+
+def damage(path, how):
+    """Cuts a file in the middle, flips a bit of it, empties it or removes it."""
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.unlink()
+    if how != "gone":
+        path.write_bytes({"flipped": data, "cut": data[: len(data) // 2], "empty": b""}[how])
+
+
+@pytest.mark.parametrize("how", ["flipped", "cut", "empty", "gone"])
+def test_damaged_files_are_named_and_made_again(corpus, copy, caplog, how):
+    damaged = [mp3_path(copy, 7), copy / "fma_metadata" / "genres.csv", copy / "fma_metadata" / "tracks.csv"]
+    for path in damaged:
+        damage(path, how)
+    synth.make_corpus(copy, tracks_per_genre=6, n_jobs=1, progress=False)
+    assert contents(copy) == contents(corpus)
+    assert caplog.messages == [f"{path} is damaged: it is made again." for path in damaged]
+    caplog.clear()
+    synth.make_corpus(copy, tracks_per_genre=6)
+    assert not caplog.messages
+
+
+@pytest.mark.parametrize("how", ["flipped", "cut", "empty"])
+def test_after_damage_of_the_note_all_is_made_again(corpus, copy, caplog, monkeypatch, how):
+    made, original = [], {path.name: path.read_bytes() for path in (corpus / "fma_small" / "000").iterdir()}
+
+    def make(path, *_):
+        made.append(path.name)
+        path.write_bytes(original[path.name])
+
+    monkeypatch.setattr(synth, "_make_track", make)
+    damage(copy / "synth.json", how)
+    damage(mp3_path(copy, 20), "flipped")  # no checksum tells
+    synth.make_corpus(copy, tracks_per_genre=6, n_jobs=1, progress=False)
+    assert contents(copy) == contents(corpus) and made == sorted(original)
+    assert caplog.messages == [f"{copy / 'synth.json'} is damaged: it is made again."]
+    synth.make_corpus(copy, tracks_per_genre=6)
+    assert len(made) == 48 and len(caplog.messages) == 1
+
+
+MAKE = "import sys; from fmalib.data import synth; synth.make_corpus(sys.argv[1], tracks_per_genre=6, n_jobs=int(sys.argv[2]))"
+
+
+def make(directory, n_jobs=1, **options):
+    """Starts to make a corpus in a process of its own."""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen([sys.executable, "-c", MAKE, str(directory), str(n_jobs)], **pipes, **options)
+
+
+def test_of_two_makers_the_second_waits(corpus, copy):
+    damage(mp3_path(copy, 1), "gone")
+    damage(mp3_path(copy, 2), "cut")
+    makers = [make(copy) for _ in range(2)]
+    outputs = sorted((maker.communicate(timeout=200) for maker in makers), key=lambda output: len(output[0]))
+    assert [maker.returncode for maker in makers] == [0, 0] and contents(copy) == contents(corpus)
+    assert outputs[0] == ("", "") and "2/2" in outputs[1][0] and outputs[1][1].count("is damaged") == 2
+
+
+def read_only():
+    """Makes a child that root starts obey the permissions of files."""
+    for right in (1, 2):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+        ctypes.CDLL(None).prctl(24, right, 0, 0, 0)  # PR_CAPBSET_DROP
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs prctl")
+def test_a_read_only_disk_is_enough_for_a_whole_corpus(copy):
+    (copy / ".lock").unlink()
+    copy.chmod(0o555)
+    whole = make(copy, preexec_fn=read_only)
+    assert whole.communicate(timeout=200) == ("", "") and whole.returncode == 0
+    damage(mp3_path(copy, 1), "cut")
+    _, error = make(copy, preexec_fn=read_only).communicate(timeout=200)
+    copy.chmod(0o755)
+    reason = "Permission denied: something is missing here, and the folder cannot be written"
+    assert error.splitlines()[-1] == f"PermissionError: [Errno 13] {reason}: '{copy}'"
+
+
+def test_workers_end_with_their_maker(corpus, tmp_path):
+    maker = make(tmp_path, n_jobs=2)
+    deadline = time.monotonic() + 120
+    while len(list(tmp_path.glob("fma_small/000/0*.mp3"))) < 4 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    children = psutil.Process(maker.pid).children(recursive=True)  # workers and trackers of resources
+    maker.kill()
+    maker.wait()
+    assert len(children) >= 3
+    _, alive = psutil.wait_procs(children, timeout=5)
+    assert not alive
+    made = sorted(tmp_path.glob("fma_small/000/0*.mp3"))
+    assert 4 <= len(made) < 48 and len({path.stat().st_size for path in made}) == 1
+    assert all(path.read_bytes() == mp3_path(corpus, int(path.stem)).read_bytes() for path in made[:4])
 
 
 @pytest.mark.parametrize(
@@ -124,6 +248,13 @@ def test_a_directory_of_other_data_is_left_alone(corpus, tmp_path):
     with pytest.raises(ValueError, match="other data"):
         synth.make_corpus(tmp_path)
     assert (tmp_path / "fma_metadata" / "tracks.csv").read_text() == "the real FMA"
+    assert [path.name for path in tmp_path.iterdir()] == ["fma_metadata"]
+
+
+def test_an_interrupted_run_is_not_continued_with_other_parameters(copy):
+    without_checksums(copy)
+    with pytest.raises(ValueError, match=r"'seed': 0.*'seed': 1.*Received: directory="):
+        synth.make_corpus(copy, tracks_per_genre=6, seed=1)
 
 
 def mfcc_statistics(path):
