@@ -4,6 +4,10 @@
 """
 
 import os
+import sys
+from importlib.machinery import PathFinder
+
+from fmalib import paths
 
 __version__ = "0.1.0"
 
@@ -28,6 +32,22 @@ ORDER = {  # package, or module at the top: its modules
 
 # All must be set before TensorFlow or Keras is first imported; a value that the user has set wins.
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # else every start on a machine without a GPU prints CUDA errors
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # 0 shows every message, also those at the start
 # Small convolutions are several times faster with oneDNN, which TensorFlow leaves off on CPUs without AVX-512.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+
+
+class _QuietStart:
+    """Finds TensorFlow for `import` and silences its start: it announces oneDNN and the lack of a GPU at any log level."""
+
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        """Returns TensorFlow's spec with a silent loader; None for any other module."""
+        spec = PathFinder.find_spec(name, path, target) if name == "tensorflow" else None
+        if spec and spec.loader:
+            spec.loader.exec_module = paths.quiet_stderr()(spec.loader.exec_module)
+        return spec
+
+
+if sys.stderr and os.environ["TF_CPP_MIN_LOG_LEVEL"] != "0":
+    sys.meta_path.insert(0, _QuietStart)

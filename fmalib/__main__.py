@@ -42,8 +42,7 @@ def main(arguments=None):
 
 def classify_files(files, folder, *, over_time=False, as_json=False):
     """Prints the mean genre probabilities of each file; a file that cannot be read is named, and the others go on."""
-    with paths.quiet_stderr():
-        from fmalib.genres import predict  # imports TensorFlow
+    from fmalib.genres import predict  # slow: it imports TensorFlow, which `--help` does without
 
     document = dict.fromkeys(DOCUMENT) | {"recordings": [], "errors": []}
     try:
@@ -69,7 +68,7 @@ def classify_files(files, folder, *, over_time=False, as_json=False):
             _print(found, seconds)
     if as_json:
         print(json.dumps(document, indent=2, allow_nan=False))
-    else:
+    elif document["recordings"]:
         print(f"\n{classifier.system}, trained on {classifier.dataset}. {classifier.note}".rstrip())
     return 1 if document["errors"] else 0
 

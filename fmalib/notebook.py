@@ -6,16 +6,15 @@ import logging
 import math
 import os
 import platform
+import tempfile
 import warnings
 from pathlib import Path
 
 import numpy as np
 
 from fmalib import files, paths
-
-with paths.quiet_stderr():
-    from fmalib.plots import players, style
-    from fmalib.training import runs  # imports TensorFlow
+from fmalib.plots import players, style
+from fmalib.training import runs
 
 
 @dataclasses.dataclass
@@ -82,6 +81,7 @@ def start(shell, *, least=None, choices=None, lists=None):
 
     Raises:
         ValueError: a name that the notebook does not have, or a value that a parameter cannot have.
+        OSError: the output folder cannot be made, or nothing can be written into it.
     """
     params = read_parameters(shell.user_ns)
     shell.user_ns.update(params)
@@ -94,10 +94,8 @@ def start(shell, *, least=None, choices=None, lists=None):
     parsed = {name: _parse_list(name, params[name], known) for name, known in (lists or {}).items()}
     runs.set_seed(params["seed"])
     out_dir = paths.resolve(params["out_dir"])
-    if out_dir.exists() and not out_dir.is_dir():
-        raise ValueError(f"out_dir must be a folder. Received: out_dir={params['out_dir']!r}")
-    for folder in ("figures", "audio"):
-        (out_dir / folder).mkdir(parents=True, exist_ok=True)
+    for folder in (out_dir, out_dir / "figures", out_dir / "audio"):
+        _make_writable(folder, params["out_dir"])
     warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # names in scripts that matplotlib cannot draw
     warnings.filterwarnings("ignore", message="IProgress not found")  # libraries' widget bars; ours need none
     warnings.filterwarnings("ignore", message="Compilation requested for previously compiled")  # within librosa 1.0
@@ -107,6 +105,18 @@ def start(shell, *, least=None, choices=None, lists=None):
     print("; ".join(f"{name} {versions[name]}" for name in shown))
     print("Parameters: " + ", ".join(f"{name}={value!r}" for name, value in params.items()))
     return Setup(params, parsed, out_dir)
+
+
+def _make_writable(folder, out_dir):
+    """Makes a folder, tries it with a file that leaves no trace, and removes what killed runs left half written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(b"probe")
+        files.sweep(folder, "*")
+    except OSError as error:
+        reason = f"{folder} cannot be written: {(error.strerror or str(error)).lower()}"
+        raise OSError(f"{reason}. Name another folder by -p out_dir FOLDER. Received: out_dir={out_dir!r}") from error
 
 
 def read_parameters(namespace):

@@ -23,10 +23,16 @@
 # - **It takes** about a minute on two cores. Decoding fma_small (8,000 clips) is estimated at ten minutes.
 
 # %%
+import importlib
 import sys
 
+SOURCE = "git+https://github.com/fmalib/fmalib"
 if "google.colab" in sys.modules:
-    get_ipython().run_line_magic("pip", "install -q git+https://github.com/fmalib/fmalib")
+    get_ipython().run_line_magic("pip", f"install -q {SOURCE}")
+try:
+    importlib.import_module("fmalib.paths")
+except ModuleNotFoundError:
+    raise SystemExit(f"fmalib is not installed: pip install {SOURCE} (in a checkout: make setup, then use .venv)") from None
 
 # %% tags=["parameters"]
 dataset = "synth"  # synth, fma_small, fma_medium, fma_large, fma_full, or a folder with one subfolder per genre
@@ -40,7 +46,7 @@ tracks_per_genre = 0  # at most this many tracks a genre, three or more; 0 takes
 sample_rate = 44100  # Hz
 
 # %%
-from fmalib import notebook  # comes first: it imports TensorFlow without its start-up messages
+from fmalib import notebook  # fmalib before TensorFlow and Keras, whose settings it makes
 from fmalib import plots
 from fmalib.data import audio, audio_cache, datasets, tracks
 

@@ -25,10 +25,16 @@
 #   adds only its own training time. Cross-validation, for small folders, trains every system once a fold.
 
 # %%
+import importlib
 import sys
 
+SOURCE = "git+https://github.com/fmalib/fmalib"
 if "google.colab" in sys.modules:
-    get_ipython().run_line_magic("pip", "install -q git+https://github.com/fmalib/fmalib")
+    get_ipython().run_line_magic("pip", f"install -q {SOURCE}")
+try:
+    importlib.import_module("fmalib.paths")
+except ModuleNotFoundError:
+    raise SystemExit(f"fmalib is not installed: pip install {SOURCE} (in a checkout: make setup, then use .venv)") from None
 
 # %% tags=["parameters"]
 dataset = "synth"  # synth, fma_small, fma_medium, fma_large, fma_full, or a folder with one subfolder per genre
@@ -56,7 +62,7 @@ epochs_network = 24  # at most, of networks trained from scratch
 recording = ""  # an audio file to classify over time; empty takes a test track
 
 # %%
-from fmalib import notebook  # comes first: it imports TensorFlow without its start-up messages
+from fmalib import notebook  # fmalib before TensorFlow and Keras, whose settings it makes
 from fmalib import paths, plots
 from fmalib.data import audio, audio_cache, datasets, tracks
 from fmalib.genres import comparison, evaluation, predict, results

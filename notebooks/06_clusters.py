@@ -24,10 +24,16 @@
 # - **It takes** about five minutes on two cores the first time, and less after notebook 04, which trains the same models.
 
 # %%
+import importlib
 import sys
 
+SOURCE = "git+https://github.com/fmalib/fmalib"
 if "google.colab" in sys.modules:
-    get_ipython().run_line_magic("pip", "install -q git+https://github.com/fmalib/fmalib")
+    get_ipython().run_line_magic("pip", f"install -q {SOURCE}")
+try:
+    importlib.import_module("fmalib.paths")
+except ModuleNotFoundError:
+    raise SystemExit(f"fmalib is not installed: pip install {SOURCE} (in a checkout: make setup, then use .venv)") from None
 
 # %% tags=["parameters"]
 dataset = "synth"  # synth, fma_small, fma_medium, fma_large, fma_full, or a folder with one subfolder per genre
@@ -51,7 +57,7 @@ epochs_classifier = 8  # at most, with the encoder frozen, and again with everyt
 min_segments = 256  # an epoch has at least this many segments, so small data sets give several crops of each track
 
 # %%
-from fmalib import notebook  # comes first: it imports TensorFlow without its start-up messages
+from fmalib import notebook  # fmalib before TensorFlow and Keras, whose settings it makes
 from fmalib import plots
 from fmalib.data import audio_cache, datasets, tracks
 from fmalib.genres import descriptors

@@ -53,7 +53,8 @@ def classify(*arguments, trained):
 
 
 def test_a_terminal_without_unicode_and_a_folder(trained, music):
-    (music / "broken.mp3").unlink()
+    for name in ("broken.mp3", "pipe.wav"):
+        (music / name).unlink()
     arguments = [sys.executable, "-m", "fmalib", "classify", str(music), "--model", str(trained), "--over-time"]
     done = subprocess.run(arguments, capture_output=True, env=os.environ | {"PYTHONIOENCODING": "cp1252"}, timeout=100)
     assert done.returncode == 0 and not done.stderr, done.stderr
@@ -75,8 +76,25 @@ def test_a_reader_that_has_enough_is_no_error(trained, music):
     assert done.returncode == 141 and not done.stderr
 
 
+@pytest.mark.parametrize("options", [["--over-time"], ["--over-time", "--json"]])
+def test_a_shell_pipe_into_head(trained, music, options):
+    command_line = f'"{sys.executable}" -m fmalib classify "$@" | head -n 1; echo "${{PIPESTATUS[*]}}"'
+    arguments = [*[music / "song.wav"] * 150, "--model", trained, *options]  # their output is more than a pipe holds
+    done = subprocess.run(["bash", "-c", command_line, "bash", *arguments], capture_output=True, text=True, timeout=100)
+    first = "{" if "--json" in options else f"{music}/song.wav: 11 segments of 1.0 s"
+    assert done.stdout.splitlines() == [first, "141 0"] and not done.stderr
+
+
+def test_nothing_readable_prints_nothing_but_errors(trained, music, capsys):
+    assert classify(music / "broken.mp3", music / "nowhere.wav", trained=trained) == 1
+    shown = capsys.readouterr()
+    assert shown.out == "" and [line.split(": ")[0] for line in shown.err.splitlines()] == ["error", "error"]
+    assert classify(music / "broken.mp3", music / "song.wav", trained=trained) == 1
+    assert capsys.readouterr().out.endswith("\n\ncnn, trained on tönes. A note.\n")
+
+
 def test_json_is_all_there_is_on_stdout(trained, music, capsys):
-    assert classify(music, music / "pipe.wav", music / "nowhere.wav", "--json", trained=trained) == 1
+    assert classify(music, music / "nowhere.wav", "--json", trained=trained) == 1
     shown = capsys.readouterr()
     document = json.loads(shown.out)
     about = {"system": "cnn", "trained_on": "tönes", "note": "A note.", "genres": ["Löud", "Soft"], "segment_seconds": 1.0}
@@ -86,11 +104,11 @@ def test_json_is_all_there_is_on_stdout(trained, music, capsys):
     assert song["file"] == f"{music}/song.wav" and other["file"] == f"{music}/日本/caf\\udce9.wav"
     assert other["genre"] == max(other["probabilities"], key=other["probabilities"].get)
     assert sum(other["probabilities"].values()) == pytest.approx(1)
-    broken, pipe, nowhere = document["errors"]
+    pipe, broken, nowhere = document["errors"]
     assert broken["file"] == f"{music}/broken.mp3" and broken["reason"].startswith("not readable as audio")
     assert pipe == {"file": f"{music}/pipe.wav", "reason": "not a regular file"}
     assert nowhere == {"file": f"{music}/nowhere.wav", "reason": "no such file"}
-    assert shown.err.splitlines() == [f"error: {error['file']}: {error['reason']}" for error in (broken, pipe, nowhere)]
+    assert shown.err.splitlines() == [f"error: {error['file']}: {error['reason']}" for error in (pipe, broken, nowhere)]
 
 
 def test_over_time_in_json(trained, music, capsys):

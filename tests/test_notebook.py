@@ -1,4 +1,8 @@
+import ctypes
 import json
+import os
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
@@ -87,6 +91,69 @@ def test_one_call_checks_converts_and_makes_folders(tmp_path, capsys):
     assert "latents='64'" in capsys.readouterr().out
 
 
+START = """
+import sys
+from types import SimpleNamespace
+from fmalib import notebook
+for out_dir in sys.argv[1:]:
+    try:
+        notebook.start(SimpleNamespace(user_ns={"In": [f"out_dir = {out_dir!r}; seed = 0"], "out_dir": out_dir, "seed": 0}))
+    except OSError as error:
+        print(error)
+"""
+
+
+def bound_by_permissions():
+    """Makes the superuser's next program obey permissions: it loses CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH."""
+    for capability in (1, 2):
+        ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)
+
+
+def test_a_folder_that_cannot_be_written_is_found_at_the_start(tmp_path):
+    (tmp_path / "audio" / "audio").mkdir(parents=True)
+    (tmp_path / "figures" / "figures").mkdir(parents=True)
+    (tmp_path / "itself").mkdir()
+    cannot = {
+        "audio": tmp_path / "audio" / "audio",
+        "figures": tmp_path / "figures" / "figures",
+        "itself": tmp_path / "itself",
+        "itself/new": tmp_path / "itself" / "new",
+    }
+    for folder in list(cannot.values())[:3]:
+        folder.chmod(0o555)
+    command = [sys.executable, "-c", START, *[str(tmp_path / name) for name in cannot]]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, preexec_fn=bound_by_permissions)
+    remedy = "Name another folder by -p out_dir FOLDER. Received: out_dir="
+    assert done.stdout.splitlines() == [
+        f"{folder} cannot be written: permission denied. {remedy}'{tmp_path / name}'" for name, folder in cannot.items()
+    ], done.stderr
+
+
+@pytest.mark.parametrize("file", ["out", "out/figures", "out/audio"])
+def test_a_file_in_the_place_of_a_folder_is_one_clear_error(tmp_path, file):
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).touch()
+    running = shell(PARAMETERS)
+    running.user_ns["out_dir"] = str(tmp_path / "out")
+    with pytest.raises(
+        OSError, match=rf"^{tmp_path / file} cannot be written: file exists\. .* Received: out_dir='{tmp_path}/out'"
+    ):
+        notebook.start(running)
+
+
+def test_what_killed_runs_left_is_removed(tmp_path):
+    folders = [tmp_path, tmp_path / "figures", tmp_path / "audio"]
+    for folder in folders:
+        folder.mkdir(exist_ok=True)
+        for name in (f".{'0a' * 6}.tmp.loss.png", "loss.png", ".tmp.loss.png"):
+            (folder / name).touch()
+    running = shell(PARAMETERS)
+    running.user_ns["out_dir"] = str(tmp_path)
+    notebook.start(running)
+    for folder in folders:
+        assert {path.name for path in folder.iterdir()} - {"figures", "audio"} == {"loss.png", ".tmp.loss.png"}
+
+
 @pytest.mark.parametrize(
     "line, checks, message",
     [
@@ -146,6 +213,32 @@ def test_metrics_are_plain_json(setup):
 def test_a_page_is_written_whole(setup):
     assert setup.write_text("map.html", "ü").read_text(encoding="utf-8") == "ü"
     assert [path.name for path in setup.out_dir.iterdir()] == ["map.html"]
+
+
+@pytest.mark.parametrize("code", ["import fmalib.data.audio_cache", "import fmalib, keras"])
+def test_tensorflow_starts_silently(code):
+    environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+    started = f"{code}; import sys; assert sys.modules['tensorflow'].__file__; print('end', file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", started], capture_output=True, text=True, env=environment, timeout=100)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "end\n")
+
+
+def test_an_error_of_tensorflow_is_shown_and_its_messages_on_demand(tmp_path):
+    source = "import os\nos.write(2, b'a message\\n')\nraise ImportError('libnothing.so.1: cannot open shared object file')"
+    (tmp_path / "tensorflow").mkdir()
+    (tmp_path / "tensorflow" / "__init__.py").write_text(source)
+    for level in ("3", "0"):
+        environment = os.environ | {"PYTHONPATH": str(tmp_path), "TF_CPP_MIN_LOG_LEVEL": level}
+        command = [sys.executable, "-c", "import fmalib; import tensorflow"]
+        lines = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=100).stderr.splitlines()
+        assert lines[-1] == "ImportError: libnothing.so.1: cannot open shared object file"
+        assert f'  File "{tmp_path}/tensorflow/__init__.py", line 3, in <module>' in lines
+        assert ("a message" in lines) == (level == "0")
+
+
+def test_the_package_itself_imports_nothing_slow():
+    code = "import sys, fmalib.paths; print(sorted({'numpy', 'pandas', 'keras', 'tensorflow'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[]\n"
 
 
 def test_an_interval_in_words():

@@ -17,6 +17,7 @@ from fmalib.signal import codewords, mdct
 
 ENOUGH_SEGMENTS = 500
 HEADER = struct.Struct("<IHH")  # of codewords in a file: samples, frames, codewords a frame
+PRINTED_LAST = ["si_sdr_db", "relative_rmse"]  # pandas prints the first and last columns of a wide table
 METRICS = ("spectral_rmse", "magnitude_rmse", "log_spectral_distance_db", "si_sdr_db")
 PUBLISHED = pd.DataFrame(  # the study's plot, on its own test split
     {
@@ -112,8 +113,8 @@ def measure(coders, cache, tracks, length, *, per_track, batch_size=8, added_abo
         added_above: Hz; if given, `added_energy` above this frequency is measured too.
 
     Returns:
-        Table with one row a coder: `codec`, `latent`, `nominal_kbps`, `real_kbps` (None without bytes), `relative_rmse` (its
-        spectral RMSE divided by silence's), then the items of `fmalib.codec.metrics.pool`.
+        Table with one row a coder: `codec`, `nominal_kbps`, `real_kbps` (None without bytes), `latent`, then the items of
+        `fmalib.codec.metrics.pool`, `si_sdr_db` after the others, and `relative_rmse`: the spectral RMSE divided by silence's.
     """
     measured = segments.segment_table(tracks, length, per_track)
     parts, silent = [[] for _ in coders], []
@@ -129,10 +130,11 @@ def measure(coders, cache, tracks, length, *, per_track, batch_size=8, added_abo
         table = pd.concat(tables, ignore_index=True)
         sizes = table.pop("n_bytes")
         kbps = None if sizes.isna().any() else metrics.real_kbps(sizes.mean(), length / cache.sample_rate)
-        row = {"codec": coder.codec, "latent": coder.latent, "nominal_kbps": coder.nominal_kbps, "real_kbps": kbps}
+        row = {"codec": coder.codec, "nominal_kbps": coder.nominal_kbps, "real_kbps": kbps, "latent": coder.latent}
         pooled = metrics.pool(table, measured)
-        rows.append(row | {"relative_rmse": _relative(pooled["spectral_rmse"], rmse_of_silence)} | pooled)
-    return pd.DataFrame(rows).astype({"latent": "Int64"})
+        rows.append(row | pooled | {"relative_rmse": _relative(pooled["spectral_rmse"], rmse_of_silence)})
+    table = pd.DataFrame(rows).astype({"latent": "Int64"})
+    return table[[name for name in table if name not in PRINTED_LAST] + PRINTED_LAST]
 
 
 def _measured(coder, audio, sample_rate, added_above):

@@ -2,7 +2,6 @@
 
 import dataclasses
 import errno
-import json
 import os
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from fmalib import files, paths
 from fmalib.data import audio, formats
 from fmalib.models import layers  # noqa: F401  (Keras knows the layers once they are imported)
 
-FORMAT = 1
+FORMAT = 2
 PLAIN = ("system", "genres", "dataset", "note")  # fields of `Classifier` whose JSON key is their name
 KEYS = {"sample_rate": "sample_rate_hz", "length": "segment_samples", **{name: name for name in PLAIN}}
 SEGMENTS_AT_ONCE = 32  # an hour of overlapping segments need not lie in memory together
@@ -44,8 +43,9 @@ def save(classifier, folder):
     path = Path(folder) / "classifier.keras"
     with files.atomic(path) as temporary:
         classifier.model.save(temporary)
+        digest = files.digest(temporary).hex()  # binds the two files: a writer may die in between
     facts = {key: getattr(classifier, field) for field, key in KEYS.items()}
-    files.write_json(path.with_suffix(".json"), {"format": FORMAT, **facts})
+    files.write_json(path.with_suffix(".json"), {"format": FORMAT, "model_sha256": digest, **facts}, checksum=True)
     return path
 
 
@@ -54,7 +54,7 @@ def load(folder):
 
     Raises:
         FileNotFoundError: there is none; the message says how to make one.
-        ValueError: its files are damaged or of another version.
+        ValueError: its files are damaged, of another version, or do not belong together.
     """
     folder = paths.resolve(folder)
     path, description = folder / "classifier.keras", folder / "classifier.json"
@@ -63,19 +63,29 @@ def load(folder):
             "There is no trained classifier: execute notebooks/03_classifier.ipynb with a system that is a network "
             f"(make report does), or name its output folder. Received: {folder}"
         )
-    try:
-        facts = json.loads(description.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{description} is damaged: execute the notebook again. Received: {error}") from error
-    if not isinstance(facts, dict) or not {"format", *KEYS.values()} <= set(facts) or facts["format"] != FORMAT:
-        raise ValueError(f"{description} is not of format {FORMAT}: execute the notebook again. Received: {description}")
+    facts = files.read_json(description, say=False) or {"format": "without a valid checksum"}
+    if facts["format"] != FORMAT:
+        problem = f"is damaged or not of format {FORMAT}: execute the notebook again. Received: format {facts['format']}"
+        raise ValueError(f"{description} {problem}")
+    if (digest := files.digest(path).hex()) != facts["model_sha256"]:
+        problem = f"is damaged or belongs to another {description.name}: execute the notebook again. Received: SHA-256 {digest}"
+        raise ValueError(f"{path} {problem}")
+    fields = {field: facts[key] for field, key in KEYS.items()}
+    return Classifier(_load_model(path, facts), **fields | {"genres": tuple(facts["genres"])})
+
+
+def _load_model(path, facts):
+    """Returns the model in a file, which must have the segment length and the genres of `facts`."""
     try:
         model = keras.models.load_model(path, compile=False)  # in safe mode: no code in the file is run
-    except Exception as error:  # Keras raises many kinds for a file that is not whole
-        reason = str(error).strip().splitlines()[0][:200]
+    except Exception as error:  # of many kinds: another version of Keras, a layer that is not known
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
         raise ValueError(f"{path} cannot be read: execute the notebook again. Received: {reason}") from error
-    fields = {field: facts[key] for field, key in KEYS.items()}
-    return Classifier(model=model, **fields | {"genres": tuple(facts["genres"])})
+    has, described = (model.input_shape[-1], model.output_shape[-1]), (facts["segment_samples"], len(facts["genres"]))
+    if has != described:
+        problem = f"must have {described[0]} samples and {described[1]} genres: execute the notebook again"
+        raise ValueError(f"{path} {problem}. Received: {has[0]} samples and {has[1]} genres")
+    return model
 
 
 def recordings(name):

@@ -7,6 +7,9 @@ beside it: Guo et al. 2017 on USPS (9,298 digits of 16 x 16), the closest in siz
 
 import argparse
 
+import fmalib  # noqa: F401 - before TensorFlow, whose settings it makes
+
+# isort: split
 import keras
 import numpy as np
 import pandas as pd

@@ -12,6 +12,9 @@ import tempfile
 import time
 from pathlib import Path
 
+import fmalib  # noqa: F401 - before TensorFlow, whose settings it makes
+
+# isort: split
 import keras
 import numpy as np
 import pandas as pd

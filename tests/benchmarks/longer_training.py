@@ -12,7 +12,6 @@ import argparse
 import numpy as np
 import pandas as pd
 
-from fmalib import notebook  # noqa: F401  comes first: it imports TensorFlow without its start-up messages
 from fmalib.codec import coders, metrics
 from fmalib.data import audio_cache, datasets, segments
 from fmalib.models import architectures

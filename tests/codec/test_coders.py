@@ -58,6 +58,19 @@ def test_a_row_holds_the_errors_and_bitrates_of_a_coder(measured, tmp_path):
     assert table["latent"]["codewords"] == 64 and pd.isna(table["latent"]["MP3"])
 
 
+def test_a_plain_print_shows_the_errors(measured, monkeypatch):
+    decoded, _, test = measured
+    compared = [coders.downsampling_mu_law(8000, 16.0), coders.silence()]
+    table = coders.measure(compared, decoded, test, LENGTH, per_track=2, added_above=3000.0, progress=False)
+    monkeypatch.setenv("COLUMNS", "80")
+    with pd.option_context("display.max_columns", 0, "display.width", 80):  # as in a terminal
+        header, mu_law, silent, *_ = str(table).splitlines()
+    assert header.split() == ["codec", "nominal_kbps", "...", "si_sdr_db", "relative_rmse"]
+    decibels, relative = table["si_sdr_db"][0], table["relative_rmse"][0]
+    assert mu_law.split() == ["0", "downsampling,", "mu-law", "16.0", "...", f"{decibels:.6f}", f"{relative:.6f}"]
+    assert silent.split() == ["1", "silence", "NaN", "...", "NaN", "1.000000"]
+
+
 def test_codewords_are_decoded_from_their_bytes_alone(measured, monkeypatch):
     decoded, pipeline, test = measured
     sparse = autoencoders.untrained("frequency", "sparse", pipeline, latent=8)

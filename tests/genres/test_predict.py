@@ -1,5 +1,7 @@
 """A classifier in a file, and what it says of recordings."""
 
+import dataclasses
+import hashlib
 import json
 import os
 import subprocess
@@ -11,6 +13,7 @@ import pytest
 import soundfile
 from helpers import encoder_for, tone
 
+from fmalib import files
 from fmalib.data import audio
 from fmalib.genres import predict
 from fmalib.models import original
@@ -52,7 +55,9 @@ def test_saved_and_loaded_is_the_same(loudness, folder):
     loaded = predict.load(folder)
     assert (loaded.system, loaded.genres, loaded.sample_rate, loaded.length) == ("cnn", ("Loud", "Soft"), 8000, 8000)
     assert (loaded.dataset, loaded.note) == ("tones", "A note.")
-    assert set(json.loads((folder / "classifier.json").read_text())) == {"format", *predict.KEYS.values()}
+    facts = json.loads((folder / "classifier.json").read_text())
+    assert set(facts) == {"format", "model_sha256", "sha256", *predict.KEYS.values()} and facts["format"] == 2
+    assert facts["model_sha256"] == hashlib.sha256((folder / "classifier.keras").read_bytes()).hexdigest()
     x = np.random.default_rng(0).normal(0, 0.1, (3, 8000)).astype(np.float32)
     np.testing.assert_array_equal(loaded.model.predict(x, verbose=0), loudness.model.predict(x, verbose=0))
 
@@ -142,7 +147,9 @@ def test_a_name_is_a_file_or_all_audio_of_a_folder(recording, tmp_path):
             soundfile.write(path, tone(440, 0.1), 8000)
     (tmp_path / "music" / "a" / "loop").symlink_to(tmp_path / "music")
     os.mkfifo(tmp_path / "music" / "pipe.wav")
-    assert predict.recordings(tmp_path / "music") == ([tmp_path / "music/a/z.flac", tmp_path / "music/b.wav"], {})
+    found, failed = predict.recordings(tmp_path / "music")
+    assert found == [tmp_path / "music/a/z.flac", tmp_path / "music/b.wav"]
+    assert {path: str(error) for path, error in failed.items()} == {tmp_path / "music/pipe.wav": "not a regular file"}
     (tmp_path / "empty").mkdir()
     with pytest.raises(audio.AudioError, match=r"^no audio file in this folder$"):
         predict.recordings(tmp_path / "empty")
@@ -150,27 +157,73 @@ def test_a_name_is_a_file_or_all_audio_of_a_folder(recording, tmp_path):
         predict.read_recording(tmp_path / "music" / "pipe.wav", 8000, 8000)
 
 
-def test_damaged_files_are_named(folder):
-    description = json.loads((folder / "classifier.json").read_text())
-    (folder / "classifier.json").write_text(json.dumps(description | {"format": 99}))
-    with pytest.raises(ValueError, match=r"classifier.json is not of format 1"):
-        predict.load(folder)
-    (folder / "classifier.json").write_text("{")
-    with pytest.raises(ValueError, match=r"classifier.json is damaged"):
-        predict.load(folder)
-    (folder / "classifier.json").write_text(json.dumps(description))
-    (folder / "classifier.keras").write_bytes(b"no model")
-    with pytest.raises(ValueError, match=r"classifier.keras cannot be read"):
+def spoiled(data, how):
+    """Returns bytes emptied, cut in half, a byte short or long, replaced, or with one bit flipped somewhere."""
+    if how in ("first", "middle", "last"):
+        place = {"first": 0, "middle": len(data) // 2, "last": len(data) - 1}[how]
+        return data[:place] + bytes([data[place] ^ 4]) + data[place + 1 :]
+    return {"empty": b"", "half": data[: len(data) // 2], "short": data[:-1], "long": data + b"x", "other": b"null"}[how]
+
+
+@pytest.mark.parametrize("how", ["empty", "half", "short", "long", "other", "first", "middle", "last"])
+@pytest.mark.parametrize("name", ["classifier.json", "classifier.keras"])
+def test_a_damaged_file_is_one_error(folder, name, how):
+    (folder / name).write_bytes(spoiled((folder / name).read_bytes().rstrip(), how))
+    remedy = f"^{folder / name} is damaged or .*: execute the notebook again\\. Received: (format|SHA-256) "
+    with pytest.raises(ValueError, match=remedy):
         predict.load(folder)
 
 
-def test_no_code_from_a_model_file_is_run(folder):
+def test_every_bit_of_the_description_counts(folder):
+    whole = (folder / "classifier.json").read_bytes()
+    for number in range(8 * len(whole.rstrip())):
+        changed = bytearray(whole)
+        changed[number // 8] ^= 1 << number % 8
+        if changed.split() == whole.split():  # another blank between values
+            continue
+        (folder / "classifier.json").write_bytes(changed)
+        with pytest.raises(ValueError, match=r"classifier.json is damaged"):
+            predict.load(folder)
+
+
+@pytest.mark.parametrize("number", [1, 99])
+def test_another_format_is_an_error(folder, number):
+    file = folder / "classifier.json"
+    files.write_json(file, files.read_json(file) | {"format": number}, checksum=True)
+    with pytest.raises(ValueError, match=rf"classifier.json is .*not of format 2: execute .* Received: format {number}$"):
+        predict.load(folder)
+
+
+def test_a_kill_between_both_writes_pairs_no_model_with_other_genres(loudness, folder, monkeypatch):
+    def killed(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(files, "write_json", killed)
+    other = keras.models.clone_model(loudness.model)  # with other weights, of the same shapes
+    with pytest.raises(KeyboardInterrupt):
+        predict.save(classifier_of(other, genres=("Jazz", "Rock")), folder)
+    with pytest.raises(ValueError, match=r"classifier.keras is damaged or belongs to another classifier.json: execute the"):
+        predict.load(folder)
+    monkeypatch.undo()
+    predict.save(classifier_of(other, genres=("Jazz", "Rock")), folder)
+    assert predict.load(folder).genres == ("Jazz", "Rock")
+
+
+@pytest.mark.parametrize("fields", [{"genres": ("Loud",)}, {"length": 4000}])
+def test_a_model_must_have_the_genres_and_the_length_described(loudness, tmp_path, fields):
+    predict.save(dataclasses.replace(loudness, **fields), tmp_path)
+    message = rf"^{tmp_path}/classifier.keras must have .* execute the notebook again. Received: 8000 samples and 2 genres$"
+    with pytest.raises(ValueError, match=message):
+        predict.load(tmp_path)
+
+
+def test_no_code_from_a_model_file_is_run(tmp_path):
     """Keras files can hold pickled functions; safe mode refuses them."""
     inputs = keras.Input((8000,))
     outputs = keras.layers.Lambda(lambda x: x[:, :2], output_shape=(2,))(inputs)
-    keras.Model(inputs, outputs).save(folder / "classifier.keras")
-    with pytest.raises(ValueError, match=r"classifier.keras cannot be read"):
-        predict.load(folder)
+    predict.save(classifier_of(keras.Model(inputs, outputs)), tmp_path)
+    with pytest.raises(ValueError, match=r"classifier.keras cannot be read: execute .* Received: .*arbitrary code"):
+        predict.load(tmp_path)
 
 
 def test_silence_is_named(loudness, tmp_path):

@@ -1,5 +1,6 @@
 """The form of all notebooks: pairs in sync, first cells in order, short cells, something to try."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -57,6 +58,35 @@ def test_the_first_cells_are_in_order(path):
     assert imports.source.startswith("from fmalib import notebook")
     starts = [number for number, source in enumerate(code) if "notebook.start(" in source]
     assert starts in ([2], [3])  # with the imports, or right after them
+
+
+def test_without_fmalib_the_set_up_is_one_line(tmp_path):
+    (set_up,) = {cells_of(path, "code")[0].source for path in NOTEBOOKS}
+    (tmp_path / "fmalib" / "notebooks").mkdir(parents=True)  # a checkout below the current folder is no installation
+    command = [sys.executable, "-S", "-c", set_up]  # without installed packages
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    for folder in (tmp_path, tmp_path / "fmalib" / "notebooks"):
+        done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment)
+        (line,) = done.stderr.splitlines()
+        assert line.startswith("fmalib is not installed: pip install git+https://github.com/fmalib/fmalib (in a checkout")
+        assert done.returncode == 1 and not done.stdout
+    done = subprocess.run([sys.executable, "-c", set_up], capture_output=True, text=True, cwd=REPOSITORY)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_papermill_prints_no_warning(tmp_path):
+    """Needs the ipykernel of requirements.txt: `make setup`."""
+    notebook = nbformat.v4.new_notebook(metadata=nbformat.read(NOTEBOOKS[0], 4).metadata)
+    notebook.cells = [nbformat.v4.new_code_cell("1 + 1")]
+    nbformat.write(notebook, tmp_path / "in.ipynb")
+    command = [sys.executable, "-m", "papermill", "--no-progress-bar", "in.ipynb", "out.ipynb"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0 and not done.stdout
+    assert [line.split(":")[0] for line in done.stderr.splitlines()] == [
+        "Input Notebook",
+        "Output Notebook",
+        "Executing notebook with kernel",
+    ]
 
 
 @each_notebook
