@@ -1,8 +1,7 @@
 """Files that are whole or not there: atomic writing, checksums, locks, tables computed once.
 
-    atomic      a file takes its final name once it is whole
-    sealed      atomic, with the SHA-256 of its content behind it: `is_whole` finds damage
-    locked      one writer at a time, who removes what killed writers left
+`atomic` gives a file its final name once it is whole. `sealed` also writes the SHA-256 of the content behind it, by which
+`is_whole` finds damage. `locked` lets one process write at a time and removes what killed ones left.
 """
 
 import contextlib

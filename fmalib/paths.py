@@ -49,7 +49,8 @@ def quiet_stderr():
     mpg123 prints a line for every bad MP3 frame: which clips were bad is reported once, by name, instead. TensorFlow
     announces twice, whatever its log level, that there is no GPU.
     """
-    sys.stderr.flush()
+    if sys.stderr:
+        sys.stderr.flush()
     try:
         saved = os.dup(2)
     except OSError:  # no standard error at all, as under pythonw

@@ -33,3 +33,9 @@ def test_quiet_stderr_silences_c_code_only_inside(capfd):
 
 def test_names_of_any_bytes_are_printable():
     assert paths.printable(os.fsdecode(b"caf\xe9/\xc3\xa9.wav")) == "caf\\udce9/é.wav"
+
+
+def test_quiet_stderr_does_without_any_standard_error(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", None)
+    with paths.quiet_stderr():
+        pass

@@ -10,7 +10,7 @@ import pandas as pd
 
 from fmalib.codec import metrics
 from fmalib.codec.classical import CODECS, downsample, mu_law
-from fmalib.data import segments
+from fmalib.data import audio_cache, segments
 from fmalib.models import sparse_mdct
 from fmalib.progress import bar
 from fmalib.signal import codewords, mdct
@@ -119,7 +119,8 @@ def measure(coders, cache, tracks, length, *, per_track, batch_size=8, added_abo
     measured = segments.segment_table(tracks, length, per_track)
     parts, silent = [[] for _ in coders], []
     batches = segments.fixed_segments(cache, tracks, length, per_track=per_track, batch_size=batch_size, target="audio")
-    with bar(total=len(measured) * len(coders), desc="Measuring", unit="segment", progress=progress) as shown:
+    shown = bar(total=len(measured) * len(coders), desc="Measuring", unit="segment", progress=progress)
+    with audio_cache.damage_named(cache), shown:
         for audio, _ in batches:
             silent.extend(metrics.spectral_rmse(audio.numpy(), np.zeros_like(audio)))
             for coder, tables in zip(coders, parts):

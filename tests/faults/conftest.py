@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from faults import jobs
@@ -53,6 +54,7 @@ def fork(name, folder):
     for file in ("started", "result.json"):
         (folder / file).unlink(missing_ok=True)
     (folder / "log").touch()
+    os.environ["PYTHONPATH"] = str(Path(jobs.__file__).parents[1])  # the server finds its modules by this alone
     server = multiprocessing.get_context("forkserver")
     server.set_forkserver_preload(["faults.preloaded"])
     process = server.Process(target=jobs.forked, args=(name, folder))

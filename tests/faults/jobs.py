@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+import traceback
 from pathlib import Path
 
 import numpy as np
@@ -181,7 +182,12 @@ def forked(name, folder):
     with open(folder / "log", "wb") as log:
         for stream in (1, 2):
             os.dup2(log.fileno(), stream)
-    main(name, folder)
+    try:
+        main(name, folder)
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)  # else joblib's idle processes are waited for
 
 
 if __name__ == "__main__":
