@@ -1,0 +1,78 @@
+"""The step size for a number of bytes, or for a signal-to-noise ratio, from histograms of MDCT coefficients."""
+
+import numpy as np
+
+from fmalib.codec import quantiser
+
+PER_OCTAVE, LOWEST, OCTAVES = 8, -30, 60  # bins of a histogram; what lies below counts as 0
+_BINS = PER_OCTAVE * OCTAVES
+_SQUARES = 4.0 ** ((np.arange(_BINS) + 0.5) / PER_OCTAVE + LOWEST)  # of the magnitude in the middle of a bin
+BITS = 0.75  # times log2(1 + (x / step)**2): near what a coefficient costs
+GRANULAR = 0.082  # squared error of a coefficient that is not rounded to 0, in squares of the step
+MOST_TRIES = 12
+
+
+def histogram(coefficients):
+    """Returns how many coefficients, of any shape, have a magnitude in each eighth of an octave: int64 of shape `(480,)`."""
+    sizes = np.abs(coefficients).ravel()
+    sizes = sizes[sizes > 2.0**LOWEST]
+    places = (np.log2(sizes) - LOWEST) * PER_OCTAVE
+    return np.bincount(np.clip(places.astype(np.int64), 0, _BINS - 1), minlength=_BINS)
+
+
+def bits(counts, number):
+    """Returns about how many bits coefficients take at the step size with a number; `counts` as by `histogram`."""
+    return BITS * float(counts @ np.log2(1 + _SQUARES / quantiser.step_size(number) ** 2))
+
+
+def noise(counts, number):
+    """Returns about what squared error the quantiser makes."""
+    square = quantiser.step_size(number) ** 2
+    lost = _SQUARES < (1 - quantiser.ROUNDING[0]) ** 2 * square
+    return float(counts @ np.where(lost, _SQUARES, GRANULAR * square))
+
+
+def energy(counts):
+    """Returns about the sum of squares."""
+    return float(counts @ _SQUARES)
+
+
+def finest(fits):
+    """Returns the lowest number of a step size for which `fits(number)`, which stays true above it; else the highest."""
+    low, high = 0, 65_535
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if fits(middle) else (middle + 1, high)
+    return high
+
+
+def for_bits(counts, wanted):
+    """Returns the number of the finest step size whose `bits` are at most `wanted`."""
+    return finest(lambda number: bits(counts, number) <= wanted)
+
+
+def for_snr(counts, decibels):
+    """Returns the number of the coarsest step size whose `noise` lies at least `decibels` below the signal."""
+    allowed = energy(counts) / 10 ** (decibels / 10)
+    return max(0, finest(lambda number: noise(counts, number) > allowed) - 1)
+
+
+def search(size, counts, wanted, *, tolerance=0.002):
+    """Returns the number of a step size that fills `wanted` bytes as nearly as possible, and never more if that can be.
+
+    Args:
+        size: function of a number that returns the bytes really coded.
+        counts: as by `histogram`, of what is coded.
+        wanted: bytes.
+        tolerance: share of `wanted` that may stay empty.
+    """
+    ratio, low, high = 1.0, -1, 65_536  # too fine; coarse enough
+    for _ in range(MOST_TRIES):
+        guess = for_bits(counts, 8 * wanted * (1 - tolerance / 2) / ratio)
+        number = guess if low < guess < high else (low + high) // 2
+        real = size(number)
+        low, high = (number, high) if real > wanted else (low, number)
+        if (1 - tolerance) * wanted <= real <= wanted or high - low <= 1:
+            break
+        ratio = 8 * real / max(bits(counts, number), 1.0)
+    return min(high, 65_535)
