@@ -1,7 +1,8 @@
 """How large the next coefficients will be, from those already coded: integers only, so every machine finds the same.
 
 The bins of a frame are coded in three passes: every fourth; those halfway between; all odd ones. A pass knows the frames
-before, and the passes before it in its own frame, on both sides of a bin. So numpy codes a pass at once.
+before, and the passes before it in its own frame, on both sides of a bin. So numpy codes a pass at once. Products and sums of
+integers below 2^53 are exact in float64, in any order: matrix products serve.
 """
 
 import numpy as np
@@ -9,50 +10,47 @@ import numpy as np
 PASSES = (slice(0, None, 4), slice(2, None, 4), slice(1, None, 2))
 MULTIPLE = 4  # of bins
 EDGE = 8  # zeros on both sides of a frame
-UNIT = 64  # scales are sums of magnitudes with weights that add up to about 64
-AVERAGE = 4  # bits behind the point of the running average
-# Weights by hand, between those that were best at 8 and at 32 kbit/s: of the frame before at distances 0 to 2, of the running
-# average at 0 and 1, of the own frame at the distances that a pass knows.
-BEFORE = ((12, 8, 3), (7, 5, 1), (4, 2, 0))  # the second and third count for two neighbours each
-RUNNING = ((20, 5), (10, 0), (8, 0))
-OWN = ((), ((2, 17), (6, 1)), ((1, 19), (3, 4)))  # (distance, weight) of each of two neighbours
+UNIT = 1024  # scales are sums of magnitudes with weights that add up to about 1024
+AVERAGE = 16  # times the running average is kept
+# Weights by hand, between those that were best at 8 and at 32 kbit/s; a pair of neighbours has one weight. Rows are passes;
+# columns the frame before at distances 0, 1, 2, and the running average, 16 times as large, at 0 and 1.
+PAST = np.array([[192, 128, 48, 20, 5], [112, 80, 16, 10, 0], [64, 32, 0, 8, 0]], np.float64)
+OWN = ((), ((2, 272), (6, 16)), ((1, 304), (3, 64)))  # (distance, weight) in the frame itself
 
 
 class Neighbourhood:
     """The magnitudes already coded of a chunk.
 
     Attributes:
-        frame: int64 of shape `(channels, bins)`, which the caller fills pass by pass; `next_frame` clears it.
+        frame: whole numbers, float64 of shape `(channels, bins)`, which the caller fills pass by pass; `next_frame` clears it.
     """
 
     def __init__(self, channels, bins):
-        self._frame, self._before, self._running = np.zeros((3, channels, bins + 2 * EDGE), np.int64)
+        self._rows = np.zeros((2, channels, bins + 2 * EDGE))  # the frame, and the running average
+        self._past = np.zeros((len(PASSES), channels, bins))
+        self._parts = np.zeros((PAST.shape[1], channels, bins))
         self._bins = bins
-        self.frame = self._frame[:, EDGE : EDGE + bins]
+        self.frame = self._rows[0, :, EDGE : EDGE + bins]
 
     def scales(self, number):
-        """Returns the expected magnitude of each bin of a pass, in 1/64: int64 of shape `(channels, bins of the pass)`."""
-        centre, near, far = BEFORE[number]
-        scale = centre * self._at(self._before, number, 0) + near * self._around(self._before, number, 1)
-        if far:
-            scale += far * self._around(self._before, number, 2)
-        centre, near = RUNNING[number]
-        running = centre * self._at(self._running, number, 0)
-        if near:
-            running += near * self._around(self._running, number, 1)
-        scale += running >> AVERAGE
+        """Returns the expected magnitude of each bin of a pass in 1/1024, whole numbers `(channels, bins of the pass)`."""
+        scale = self._past[number][:, PASSES[number]]
         for distance, weight in OWN[number]:
-            scale += weight * self._around(self._frame, number, distance)
+            scale = scale + weight * self._around(self._rows[0], distance)[:, PASSES[number]]
         return scale
 
     def next_frame(self):
-        """Moves on: the frame becomes the one before; the running average takes a quarter of it."""
-        self._running += ((self._frame << AVERAGE) - self._running) >> 2
-        self._before[...] = self._frame
-        self._frame[...] = 0
+        """Moves on: the frame becomes the one before, and the running average takes a quarter of it."""
+        now, running = self._rows
+        running += np.floor((AVERAGE * now - running) / 4)
+        self._parts[0], self._parts[3] = self.frame, self._inner(running, 0)
+        for place, row, distance in ((1, now, 1), (2, now, 2), (4, running, 1)):
+            np.add(self._inner(row, -distance), self._inner(row, distance), out=self._parts[place])
+        self._past = (PAST @ self._parts.reshape(len(self._parts), -1)).reshape(self._past.shape)
+        now[...] = 0
 
-    def _at(self, frame, number, offset):
-        return frame[:, EDGE + offset : EDGE + offset + self._bins][:, PASSES[number]]
+    def _inner(self, row, offset):
+        return row[:, EDGE + offset : EDGE + offset + self._bins]
 
-    def _around(self, frame, number, distance):
-        return self._at(frame, number, -distance) + self._at(frame, number, distance)
+    def _around(self, row, distance):
+        return self._inner(row, -distance) + self._inner(row, distance)

@@ -8,33 +8,37 @@ Counts are integers below 2^24, so float32 holds them exactly. constriction turn
 one division and product each, which IEEE 754 defines to the last bit: encoder and decoder agree on any machine.
 """
 
+import functools
+
 import constriction
 import numpy as np
 
 SYMBOLS = 18  # magnitudes 0 to 16 after the shift, and the escape
 ESCAPE = SYMBOLS - 1
-UNIT = 64  # of an expected magnitude
+UNIT = 1024  # an expected magnitude is in 1/1024
 PRIOR = 2048  # total count of a table at first
 GAIN = 32  # added to the count of a symbol that was coded
 MOST = 1 << 16  # total count of a table, above which its counts are halved
+LEAST = 10  # added to the mean of a prior distribution, in 1/1024
 CLASSES = 31  # of escapes, by the length of the number
-THIRDS = 64, 81, 102  # an octave in three steps, in 1/64
-OCTAVES = range(-6, 28)
+THIRDS = 1024, 1290, 1625  # an octave in three steps
+OCTAVES = range(-7, 28)  # of expected magnitudes
 _MODELS = constriction.stream.model.Categorical(perfect=False)
 _OF_ESCAPES = constriction.stream.model.Categorical(np.array([2.0 ** max(20 - n, 0) for n in range(CLASSES)]), perfect=False)
 
 
 def _edges():
-    """Returns the lowest expected magnitude of each level but the first, in 1/64, and each level's shift."""
-    edges = np.array(sorted({third << n if n > 0 else third >> -n for n in OCTAVES for third in THIRDS} - {0}))
+    """Returns the lowest expected magnitude of each level but the first, in 1/1024, and each level's shift."""
+    edges = np.array(sorted(third << n if n > 0 else third >> -n for n in OCTAVES for third in THIRDS))
     lows = np.concatenate([[0], edges])
-    return edges, np.array([max(0, int(low).bit_length() - 8) for low in lows])  # from 4 on: 2 to 4 after the shift
+    return edges, np.array([max(0, int(low).bit_length() - 12) for low in lows])  # from 4 on: 2 to 4 after the shift
 
 
 EDGES, SHIFTS = _edges()
 LEVELS = len(SHIFTS)
 
 
+@functools.lru_cache
 def prior():
     """Returns the counts before anything is coded, int64 of shape `(LEVELS, SYMBOLS)`.
 
@@ -43,12 +47,12 @@ def prior():
     counts = np.ones((LEVELS, SYMBOLS), np.int64)
     for level, shift in enumerate(SHIFTS.tolist()):
         low, high = (int(EDGES[min(max(n, 0), LEVELS - 2)]) for n in (level - 1, level))
-        middle = (low + high) * 1000 // 2 >> shift if level else 500  # in 1/64000
+        middle = (low + high) // 2 >> shift if level else low // 2
         for factor, share in ((4, 1), (10, 2), (20, 1)):
-            mean = middle * factor // 10 + 640
+            mean = middle * factor // 10 + LEAST
             left = PRIOR * share << 30
             for symbol in range(ESCAPE):
-                more = left * mean // (64_000 + mean)
+                more = left * mean // (UNIT + mean)
                 counts[level, symbol] += (left - more) >> 32
                 left = more
             counts[level, ESCAPE] += left >> 32
@@ -56,7 +60,7 @@ def prior():
 
 
 def levels_of(scales):
-    """Returns the level of each expected magnitude in 1/64, an integer."""
+    """Returns the level of each expected magnitude in 1/1024, an integer."""
     return np.searchsorted(EDGES, scales, side="right")
 
 
@@ -86,24 +90,25 @@ class Tables:
 
 
 class _Coder:
-    """What encoder and decoder share: the tables, and symbols and shifts since the last time that tables were updated."""
+    """What encoder and decoder share: the tables, and what was coded with which."""
 
     def __init__(self, sets):
-        self._tables, self._since, self._symbols, self._shifts = Tables(sets), [], [], []
+        self._tables, self._used, self._symbols, self._learned = Tables(sets), [], [], 0
 
-    def _known(self, symbols, tables, levels):
+    def _known(self, tables, symbols, shifts):
         """Returns magnitudes as far as symbols tell them, in the middle of what they leave open."""
-        shifts = SHIFTS[levels]
-        self._since.append((tables, symbols))
+        self._used.append(tables)
         self._symbols.append(symbols)
-        self._shifts.append(shifts)
         return (symbols << shifts) + ((1 << shifts) >> 1)
 
-    def learn(self):
-        """Updates the tables by all symbols since the last time: after a frame."""
-        tables, symbols = (np.concatenate(each) for each in zip(*self._since))
-        self._tables.learn(tables, symbols)
-        self._since = []
+    def _new(self):
+        """Returns tables and symbols since the last time that tables were updated."""
+        since, self._learned = slice(self._learned, None), len(self._used)
+        return np.concatenate(self._used[since]), np.concatenate(self._symbols[since])
+
+    def _all(self):
+        """Returns all symbols, and their shifts."""
+        return np.concatenate(self._symbols), SHIFTS[np.concatenate(self._used) % LEVELS]
 
 
 class Encoder(_Coder):
@@ -114,19 +119,26 @@ class Encoder(_Coder):
         self._range, self._values = constriction.stream.queue.RangeEncoder(), []
 
     def put(self, values, levels, number):
-        """Codes integers of shape `(n,)` by their levels and the table set `number`; returns their magnitudes as a decoder
-        knows them by now."""
-        tables = levels + number * LEVELS
-        symbols = np.minimum(np.abs(values) >> SHIFTS[levels], ESCAPE)
-        self._range.encode(symbols.astype(np.int32), _MODELS, self._tables.of(tables))
+        """Takes integers of shape `(n,)`, their levels, and the number of the set of tables.
+
+        Returns their magnitudes as a decoder knows them by now.
+        """
+        shifts = SHIFTS[levels]
+        symbols = np.minimum(np.abs(values) >> shifts, ESCAPE)
         self._values.append(values)
-        return self._known(symbols, tables, levels)
+        return self._known(levels + number * LEVELS, symbols, shifts)
+
+    def learn(self):
+        """Codes all symbols since the last time, and updates the tables by them: after a frame."""
+        tables, symbols = self._new()
+        self._range.encode(symbols.astype(np.int32), _MODELS, self._tables.of(tables))
+        self._tables.learn(tables, symbols)
 
     def finish(self):
         """Returns the bytes: words of the range coder from the front; signs, low bits and escapes from the back."""
         if not self._values:
             return b""
-        values, symbols, shifts = (np.concatenate(each) for each in (self._values, self._symbols, self._shifts))
+        values, (symbols, shifts) = np.concatenate(self._values), self._all()
         sizes = np.abs(values)
         escaped = symbols == ESCAPE
         excess = (sizes[escaped] >> shifts[escaped]) - ESCAPE + 1
@@ -149,19 +161,21 @@ class Decoder(_Coder):
     def get(self, levels, number):
         """Returns the magnitudes of shape `(n,)` as far as known by now; arguments as for `Encoder.put`."""
         tables = levels + number * LEVELS
-        symbols = self._decode(_MODELS, self._tables.of(tables))
-        return self._known(symbols, tables, levels)
+        return self._known(tables, self._decode(_MODELS, self._tables.of(tables)), SHIFTS[levels])
+
+    def learn(self):
+        """Updates the tables by all symbols since the last time: after a frame."""
+        self._tables.learn(*self._new())
 
     def finish(self):
         """Returns all integers in the order of coding, int64 of shape `(n,)`."""
         if not self._symbols:
             return np.zeros(0, np.int64)
-        symbols, shifts = np.concatenate(self._symbols), np.concatenate(self._shifts)
+        symbols, shifts = self._all()
         escaped = symbols == ESCAPE
         lengths = self._decode(_OF_ESCAPES, int(escaped.sum())) if escaped.any() else np.zeros(0, np.int64)
         bits = _Bits(self._data[::-1])
         excess = bits.numbers(1 << lengths, lengths)
-        symbols = symbols.copy()
         symbols[escaped] += excess - 1
         values = bits.numbers(symbols << shifts, shifts)
         minus = bits.take(int(np.count_nonzero(values)))

@@ -87,7 +87,7 @@ def write(source, sink, *, kbps=None, step=None, snr=None, model="mdct", profile
     """
     _check(source, (kbps, step, snr), model, profile)
     hop, samples, histograms = _measure(source, kbps, step, snr, progress)
-    chunk_frames = _chunk_frames(source.sample_rate, hop)
+    chunk_frames = _chunk_frames(samples, source.sample_rate, hop)
     header = Header(source.sample_rate, source.channels, samples, hop, chunk_frames, 0, model, profile)
     if header.chunks > bitstream.MOST_CHUNKS:
         raise ValueError(f"A file has up to {bitstream.MOST_CHUNKS} chunks of {CHUNK_SECONDS} s. Received: {header.chunks}")
@@ -193,8 +193,10 @@ def _hops(sample_rate):
     return [32 * round(sample_rate * seconds / 32) for seconds in HOP_SECONDS]
 
 
-def _chunk_frames(sample_rate, hop):
-    return round(CHUNK_SECONDS * sample_rate / hop)
+def _chunk_frames(samples, sample_rate, hop):
+    """Returns the frames of a chunk: near `CHUNK_SECONDS`, so that all chunks have nearly the same number."""
+    frames = -(-samples // hop) + 1
+    return -(-frames // max(1, round(frames * hop / (sample_rate * CHUNK_SECONDS))))
 
 
 def _measure(source, kbps, step, snr, progress):

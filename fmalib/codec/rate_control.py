@@ -7,14 +7,14 @@ from fmalib.codec import quantiser
 PER_OCTAVE, LOWEST, OCTAVES = 8, -30, 60  # bins of a histogram; what lies below counts as 0
 _BINS = PER_OCTAVE * OCTAVES
 _SQUARES = 4.0 ** ((np.arange(_BINS) + 0.5) / PER_OCTAVE + LOWEST)  # of the magnitude in the middle of a bin
-BITS = 0.75  # times log2(1 + (x / step)**2): near what a coefficient costs
+CUBIC = 93  # fitted to real sizes of 15 pieces at 0.1 to 8 bits a coefficient: 8 % off, and by nearly the same at all steps
 GRANULAR = 0.082  # squared error of a coefficient that is not rounded to 0, in squares of the step
 MOST_TRIES = 12
 
 
 def histogram(coefficients):
     """Returns how many coefficients, of any shape, have a magnitude in each eighth of an octave: int64 of shape `(480,)`."""
-    sizes = np.abs(coefficients).ravel()
+    sizes = np.abs(coefficients.astype(np.float32)).ravel()
     sizes = sizes[sizes > 2.0**LOWEST]
     places = (np.log2(sizes) - LOWEST) * PER_OCTAVE
     return np.bincount(np.clip(places.astype(np.int64), 0, _BINS - 1), minlength=_BINS)
@@ -22,7 +22,8 @@ def histogram(coefficients):
 
 def bits(counts, number):
     """Returns about how many bits coefficients take at the step size with a number; `counts` as by `histogram`."""
-    return BITS * float(counts @ np.log2(1 + _SQUARES / quantiser.step_size(number) ** 2))
+    squares = _SQUARES / quantiser.step_size(number) ** 2
+    return float(counts @ np.log2(1 + CUBIC * squares**1.5 / (1 + np.sqrt(squares)))) / 2
 
 
 def noise(counts, number):
@@ -57,7 +58,7 @@ def for_snr(counts, decibels):
     return max(0, finest(lambda number: noise(counts, number) > allowed) - 1)
 
 
-def search(size, counts, wanted, *, tolerance=0.002):
+def search(size, counts, wanted, *, tolerance=0.01):
     """Returns the number of a step size that fills `wanted` bytes as nearly as possible, and never more if that can be.
 
     Args:
