@@ -1,3 +1,5 @@
-"""Coders side by side: metrics of reconstructions, classical coders, autoencoders as coders; and a codec with files of its own."""
+"""A codec with files of its own; coders side by side: metrics, classical coders, autoencoders as coders."""
 
-from fmalib.codec.file_codec import decode, encode  # noqa: F401 (they are the codec)
+from fmalib.codec.file_codec import decode, encode
+
+__all__ = ["decode", "encode"]

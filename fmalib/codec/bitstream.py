@@ -107,7 +107,8 @@ def read_header(data):
     _, _, model, model_hash, profile, *numbers, crc = _HEADER.unpack_from(data)
     if crc != zlib.crc32(data[: _HEADER.size - 4]):
         raise FormatError(f"the header is damaged: its checksum differs. Received: CRC-32 {crc:08x}")
-    names = [{number: name for name, number in table.items()}.get(given) for table, given in ((MODELS, model), (PROFILES, profile))]
+    tables = ((MODELS, model), (PROFILES, profile))
+    names = [next((name for name in table if table[name] == given), None) for table, given in tables]
     if None in names:
         raise FormatError(f"the header names an unknown model or profile. Received: model={model}, profile={profile}")
     channels, rate, hop, frames, samples, step = numbers
@@ -158,7 +159,7 @@ class Reader:
             raise ChunkError(number, self.header, f"the file ends before it, after {self._size} bytes")
         place = None if start is None else self._place(start)
         if place is None or place[0] != number:
-            raise ChunkError(number, self.header, "it is not where it should be")
+            raise ChunkError(number, self.header, "its head is damaged, or it is missing")
         body = self._at(start + _CHUNK.size, place[1])
         if len(body) < place[1]:
             raise ChunkError(number, self.header, f"the file ends after {len(body)} of its {place[1]} bytes")
@@ -204,13 +205,13 @@ class Reader:
             following = known + 1, start + _CHUNK.size + place[1] if here else start
             if not here or (following[1] < self._size and (self._place(following[1]) or (None,))[0] != known + 1):
                 following = self._search(known, start + here)
-            self._starts.update({n: None for n in range(known + 1, following[0])})
+            self._starts.update(dict.fromkeys(range(known + 1, following[0])))
             self._starts[following[0]] = following[1]
             known = following[0]
         return self._starts.get(number)
 
     def _search(self, behind, start):
-        """Returns (number, start) of the first whole chunk from `start` on, of those behind a number; start None: there is none."""
+        """Returns (number, start) of the first whole chunk from `start` on, of those behind a number; start is None without."""
         while start < self._size:
             data = np.frombuffer(self._at(start, BLOCK + _CHUNK.size), np.uint8).astype(np.int64)
             numbers = data[:-1] << 8 | data[1:]

@@ -156,7 +156,9 @@ class Decoder(_Coder):
     def __init__(self, data, sets):
         super().__init__(sets)
         self._data = data
-        self._range = constriction.stream.queue.RangeDecoder(np.frombuffer(data + bytes(-len(data) % 4), "<u4").astype(np.uint32))
+        self._range = constriction.stream.queue.RangeDecoder(
+            np.frombuffer(data + bytes(-len(data) % 4), "<u4").astype(np.uint32)
+        )
 
     def get(self, levels, number):
         """Returns the magnitudes of shape `(n,)` as far as known by now; arguments as for `Encoder.put`."""

@@ -42,7 +42,7 @@ def encode(audio, sample_rate, kbps=8, *, step=None, snr=None, model="mdct", pro
     Args:
         audio: float array of shape `(samples,)` or `(samples, 2)` at full scale 1.
         sample_rate: Hz, 8000 to 48,000.
-        kbps: kbit/s of the whole file, 1 to 256; at most these, and at least 97 % of them from 10 s on, if the audio holds so much.
+        kbps: kbit/s of the whole file, 1 to 256; from 10 s on it has 97 to 100.5 % of them, if the audio holds so much.
         step, snr: instead of `kbps`, step size of MDCT coefficients, or signal-to-noise ratio in dB.
         model, profile: "mdct" and "waveform".
 
@@ -79,8 +79,8 @@ def decode(data, *, keep_going=False, damaged=None):
 def write(source, sink, *, kbps=None, step=None, snr=None, model="mdct", profile="waveform", progress=None):
     """Encodes a `Source` to a binary file; returns its `Header`. Arguments and errors as for `encode`.
 
-    The audio is read twice: once to measure, once to code. The step size is the same everywhere in up to eight chunks; in longer
-    files it follows what is left of the bytes.
+    The audio is read twice: once to measure, once to code. Up to eight chunks have the same step size; in longer files it
+    follows what is left of the bytes.
 
     Args:
         progress: function that is called with samples read, twice for each.
@@ -248,7 +248,10 @@ def _pieces(source, length, progress):
 
 def _check_values(block, seen, sample_rate):
     """Raises ValueError for a value that is not finite, or far beyond full scale."""
-    for fine, text in ((np.isfinite, "finite"), (lambda values: np.abs(values) <= LOUDEST, f"within {LOUDEST:g} times full scale")):
+    for fine, text in (
+        (np.isfinite, "finite"),
+        (lambda values: np.abs(values) <= LOUDEST, f"within {LOUDEST:g} times full scale"),
+    ):
         right = fine(block)
         if not right.all():
             sample, channel = np.argwhere(~right)[0]

@@ -53,7 +53,7 @@ def dequantise(levels, hop):
 
 def pack(levels):
     """Returns the bytes of `Levels`."""
-    channels, frames, bins = levels.values.shape
+    channels, _, bins = levels.values.shape
     head = HEAD.pack(levels.step, bins, levels.mode, *levels.centroid)
     if not bins:
         return head

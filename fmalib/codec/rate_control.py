@@ -29,7 +29,7 @@ def bits(counts, number):
 def noise(counts, number):
     """Returns about what squared error the quantiser makes."""
     square = quantiser.step_size(number) ** 2
-    lost = _SQUARES < (1 - quantiser.ROUNDING[0]) ** 2 * square
+    lost = (1 - quantiser.ROUNDING[0]) ** 2 * square > _SQUARES
     return float(counts @ np.where(lost, _SQUARES, GRANULAR * square))
 
 

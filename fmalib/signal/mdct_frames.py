@@ -20,7 +20,7 @@ def window(hop):
 def forward(blocks):
     """Returns the coefficients, float64 `(..., frames, hop)`, of audio in blocks `(..., frames + 1, hop)`; hop is even.
 
-    A frame covers two blocks and shares each with a neighbour. The transform is orthonormal (Princen, Johnson and Bradley 1987).
+    A frame covers two blocks and shares each with a neighbour; the transform is orthonormal (Princen et al. 1987).
     """
     hop = blocks.shape[-1]
     rise, half = window(hop), hop // 2
