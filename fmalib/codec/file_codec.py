@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import itertools
 from collections.abc import Callable
 
 import numpy as np
@@ -54,7 +55,7 @@ def encode(audio, sample_rate, kbps=8, *, step=None, snr=None, model="mdct", pro
         raise ValueError(f"Audio must be float at full scale 1 (fmalib.data.audio.to_float). Received: {audio.dtype}")
     if audio.ndim not in (1, 2) or (audio.ndim == 2 and audio.shape[1] not in bitstream.CHANNELS):
         raise ValueError(f"Audio must have the shape (samples,) or (samples, 2). Received: shape {audio.shape}")
-    table = audio.reshape(len(audio), -1)
+    table = audio if audio.ndim == 2 else audio[:, None]
     source, sink = Source(sample_rate, table.shape[1], lambda: iter([table])), io.BytesIO()
     write(source, sink, kbps=None if step or snr is not None else kbps, step=step, snr=snr, model=model, profile=profile)
     return sink.getvalue()
@@ -96,7 +97,9 @@ def write(source, sink, *, kbps=None, step=None, snr=None, model="mdct", profile
     overhead = bitstream.OVERHEAD[0] + header.chunks * bitstream.OVERHEAD[1]
     wanted = None if kbps is None else kbps * 125 * samples / source.sample_rate - overhead
     if kbps is None:
-        number = quantiser.step_number(step) if step else rate_control.for_snr(total, snr)
+        few = list(itertools.islice(chunks, FEW_CHUNKS))
+        number = quantiser.step_number(step) if step else _for_snr(code, few, total, snr)
+        chunks = itertools.chain(few, chunks)
         bodies = ((number, code.pack(code.quantise(each, number))) for each in chunks)
     elif header.chunks <= FEW_CHUNKS:
         bodies = _searched(code, list(chunks), total, wanted)
@@ -180,7 +183,7 @@ def _check(source, ways, model, profile):
         raise ValueError(f"sample_rate must be an integer from {lowest} to {highest} Hz. Received: {source.sample_rate!r}")
     if sum(way is not None for way in ways) != 1:
         raise ValueError(f"One of kbps, step and snr is needed. Received: kbps={kbps!r}, step={step!r}, snr={snr!r}")
-    for name, value, (low, high) in (("kbps", kbps, KBPS), ("step", step, STEPS), ("snr", snr, (-10, 150))):
+    for name, value, (low, high) in (("kbps", kbps, KBPS), ("step", step, STEPS), ("snr", snr, (-10, 120))):
         if value is not None and not low <= value <= high:
             raise ValueError(f"{name} must be from {low:g} to {high:g}. Received: {name}={value!r}")
     if model not in MODEL_CODES or profile != "waveform":
@@ -203,7 +206,7 @@ def _measure(source, kbps, step, snr, progress):
     """Returns (best hop, samples, histogram of each chunk with it), by one pass over the audio."""
     hops = _hops(source.sample_rate)
     found, samples = [[] for _ in hops], 0
-    for piece in _pieces(source, source.sample_rate * CHUNK_SECONDS, progress):
+    for piece in _pieces(source, round(source.sample_rate * CHUNK_SECONDS), progress):
         samples += len(piece)
         for hop, histograms in zip(hops, found):
             histograms.append(rate_control.histogram(_transformed(piece, hop)))
@@ -277,6 +280,17 @@ def _coefficients(source, hop, chunk_frames, progress):
 
 def _framed(audio, hop):
     return mdct_frames.forward(np.ascontiguousarray(audio.T).reshape(audio.shape[1], -1, hop))
+
+
+def _for_snr(code, chunks, counts, decibels):
+    """Returns the number of the step size for a signal-to-noise ratio; the first chunks tell how far the estimate is off."""
+    own, off = sum(map(rate_control.histogram, chunks)), 0.0
+    for _ in range(3):
+        number = rate_control.for_snr(counts, decibels + off)
+        back = [code.dequantise(code.quantise(each, number), each.shape[-1]) for each in chunks]
+        real = sum(np.sum(np.square(each - decoded)) for each, decoded in zip(chunks, back))
+        off = 10 * np.log10(max(real, 1e-30) / max(rate_control.noise(own, number), 1e-30))
+    return number
 
 
 def _searched(code, chunks, counts, wanted):

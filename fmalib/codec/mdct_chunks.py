@@ -7,7 +7,8 @@ import numpy as np
 
 from fmalib.codec import contexts, entropy, quantiser
 
-HEAD = struct.Struct(">HHB3b")  # number of the step, bins that are coded, mode, three centroids
+HEAD = struct.Struct(">HHB6b")  # number of the step, bins that are coded, mode, six centroids
+SETS = 2 * len(contexts.PASSES)  # of tables: for both quantisers in each pass
 ROUND_BINS = 16
 MID_SIDE = 1  # mode; 0 is left and right, or mono
 
@@ -26,7 +27,7 @@ class Levels:
     values: np.ndarray
     step: int
     mode: int = 0
-    centroid: tuple = (0, 0, 0)
+    centroid: tuple = (0,) * 6
 
 
 def quantise(coefficients, step):
@@ -57,14 +58,14 @@ def pack(levels):
     head = HEAD.pack(levels.step, bins, levels.mode, *levels.centroid)
     if not bins:
         return head
-    encoder, near = entropy.Encoder(len(contexts.PASSES)), contexts.Neighbourhood(channels, bins)
+    encoder, near, trellis = entropy.Encoder(SETS), contexts.Neighbourhood(channels, bins), quantiser.Trellis(channels, bins)
     for frame in levels.values.transpose(1, 0, 2):
         for number, part in enumerate(contexts.PASSES):
             expected = entropy.levels_of(near.scales(number))
-            known = encoder.put(frame[:, part].ravel(), expected.ravel(), number)
+            known = encoder.put(frame[:, part].ravel(), expected.ravel(), _sets(trellis, number, expected))
             near.frame[:, part] = known.reshape(expected.shape)
-        encoder.learn()
-        near.next_frame()
+        encoder.end_frame()
+        _next_frame(np.abs(frame), near, trellis)
     return head + encoder.finish()
 
 
@@ -77,25 +78,42 @@ def unpack(data, channels, frames, hop):
         raise ValueError(f"a chunk has up to {hop} bins and mode 0 or 1. Received: {bins} bins, mode {mode}")
     values = np.zeros((channels, frames, bins), np.int64)
     if bins:
-        decoder, near = entropy.Decoder(data[HEAD.size :], len(contexts.PASSES)), contexts.Neighbourhood(channels, bins)
-        for _ in range(frames):
+        decoder, near = entropy.Decoder(data[HEAD.size :], SETS), contexts.Neighbourhood(channels, bins)
+        trellis, coded = quantiser.Trellis(channels, bins), []
+        for frame in values.transpose(1, 0, 2):
             for number, part in enumerate(contexts.PASSES):
                 expected = entropy.levels_of(near.scales(number))
-                near.frame[:, part] = decoder.get(expected.ravel(), number).reshape(expected.shape)
-            decoder.learn()
-            near.next_frame()
-        _in_order(decoder.finish(), values)
+                known = decoder.get(expected.ravel(), _sets(trellis, number, expected))
+                near.frame[:, part] = known.reshape(expected.shape)
+            coded.append(decoder.end_frame())
+            _in_order(coded[-1], frame)
+            _next_frame(frame, near, trellis)
+        signed = decoder.finish(np.concatenate(coded)).reshape(frames, -1)
+        for frame, integers in zip(values.transpose(1, 0, 2), signed):
+            _in_order(integers, frame)
     return Levels(values, step, mode, tuple(centroid))
 
 
-def _in_order(coded, values):
-    """Puts integers in the order of coding, frame by frame and pass by pass, into `(channels, frames, bins)`."""
-    channels, frames, bins = values.shape
-    coded, start = coded.reshape(frames, -1), 0
+def _sets(trellis, number, expected):
+    """Returns the set of tables of each bin of a pass: by the pass, and, where levels are small, by the quantiser."""
+    half = trellis.halves[:, contexts.PASSES[number]] & (entropy.SHIFTS[expected] == 0)
+    return (2 * number + half).ravel()
+
+
+def _next_frame(sizes, near, trellis):
+    """Tells neighbours and trellis the magnitudes of a frame, `(channels, bins)`."""
+    near.frame[...] = np.minimum(sizes, quantiser.LARGEST)  # sums stay exact whatever a hostile file holds
+    near.next_frame()
+    trellis.next_frame(sizes)
+
+
+def _in_order(coded, frame):
+    """Puts a frame's integers in the order of coding into `(channels, bins)`."""
+    start = 0
     for part in contexts.PASSES:
-        count = len(range(bins)[part])
-        values[..., part] = coded[:, start : start + channels * count].reshape(frames, channels, count).transpose(1, 0, 2)
-        start += channels * count
+        here = frame[:, part]
+        here[...] = coded[start : start + here.size].reshape(here.shape)
+        start += here.size
 
 
 def _rotate(coefficients):

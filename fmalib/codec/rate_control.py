@@ -7,8 +7,8 @@ from fmalib.codec import quantiser
 PER_OCTAVE, LOWEST, OCTAVES = 8, -30, 60  # bins of a histogram; what lies below counts as 0
 _BINS = PER_OCTAVE * OCTAVES
 _SQUARES = 4.0 ** ((np.arange(_BINS) + 0.5) / PER_OCTAVE + LOWEST)  # of the magnitude in the middle of a bin
-CUBIC = 93  # fitted to real sizes of 15 pieces at 0.1 to 8 bits a coefficient: 8 % off, and by nearly the same at all steps
-GRANULAR = 0.082  # squared error of a coefficient that is not rounded to 0, in squares of the step
+CUBIC = 115  # fitted to real sizes of 15 pieces at 0.1 to 8 bits a coefficient: 8 % off, and by nearly the same at all steps
+GRANULAR = 0.067  # squared error of a coefficient that is not rounded to 0, in squares of the step
 MOST_TRIES = 12
 
 
@@ -29,7 +29,7 @@ def bits(counts, number):
 def noise(counts, number):
     """Returns about what squared error the quantiser makes."""
     square = quantiser.step_size(number) ** 2
-    lost = (1 - quantiser.ROUNDING[0]) ** 2 * square > _SQUARES
+    lost = np.sqrt(_SQUARES / square) < 0.6
     return float(counts @ np.where(lost, _SQUARES, GRANULAR * square))
 
 
@@ -58,7 +58,7 @@ def for_snr(counts, decibels):
     return max(0, finest(lambda number: noise(counts, number) > allowed) - 1)
 
 
-def search(size, counts, wanted, *, tolerance=0.01):
+def search(size, counts, wanted, *, tolerance=0.015):
     """Returns the number of a step size that fills `wanted` bytes as nearly as possible, and never more if that can be.
 
     Args:
@@ -67,13 +67,18 @@ def search(size, counts, wanted, *, tolerance=0.01):
         wanted: bytes.
         tolerance: share of `wanted` that may stay empty.
     """
-    ratio, low, high = 1.0, -1, 65_536  # too fine; coarse enough
-    for _ in range(MOST_TRIES):
-        guess = for_bits(counts, 8 * wanted * (1 - tolerance / 2) / ratio)
-        number = guess if low < guess < high else (low + high) // 2
+    ratio, fine, coarse = 1.0, (-1, np.inf), (65_536, 0.0)  # (number, bytes) of a step too fine, and of one coarse enough
+    aim = wanted * (1 - tolerance / 2)
+    for attempt in range(MOST_TRIES):
+        number = for_bits(counts, 8 * aim / ratio)
+        if attempt > 2 and fine[1] < np.inf and coarse[1] > 0:  # estimates are off: take a place between the two by their bytes
+            share = np.log(fine[1] / aim) / np.log(fine[1] / coarse[1])
+            number = round(fine[0] + (coarse[0] - fine[0]) * min(max(share, 0.1), 0.9))
+        if not fine[0] < number < coarse[0]:
+            number = (fine[0] + coarse[0]) // 2
         real = size(number)
-        low, high = (number, high) if real > wanted else (low, number)
-        if (1 - tolerance) * wanted <= real <= wanted or high - low <= 1:
+        fine, coarse = ((number, real), coarse) if real > wanted else (fine, (number, real))
+        if (1 - tolerance) * wanted <= real <= wanted or coarse[0] - fine[0] <= 1:
             break
         ratio = 8 * real / max(bits(counts, number), 1.0)
-    return min(high, 65_535)
+    return min(coarse[0], 65_535)
