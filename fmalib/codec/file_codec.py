@@ -17,6 +17,7 @@ CHUNK_SECONDS = 8
 HOP_SECONDS = 0.032, 0.048, 0.064, 0.096  # the one is taken that codes best
 MODEL_CODES = {"mdct": mdct_chunks}
 FEW_CHUNKS = 8  # are kept, and their step size is searched; that of longer files is steered
+SNR_TRIES = 8
 MEMORY = 0.7  # weight of chunks before the last when the bits of the next are foretold
 LOUDEST = 256.0  # times full scale
 MISSING = 8  # times as many chunks may be missing as are there
@@ -284,12 +285,16 @@ def _framed(audio, hop):
 
 def _for_snr(code, chunks, counts, decibels):
     """Returns the number of the step size for a signal-to-noise ratio; the first chunks tell how far the estimate is off."""
-    own, off = sum(map(rate_control.histogram, chunks)), 0.0
-    for _ in range(3):
-        number = rate_control.for_snr(counts, decibels + off)
+    wanted = decibels + rate_control.snr(sum(map(rate_control.histogram, chunks)), rate_control.for_snr(counts, decibels))
+    wanted -= rate_control.snr(counts, rate_control.for_snr(counts, decibels))  # the first chunks may be louder than the rest
+    number, energy = rate_control.for_snr(counts, decibels), sum(np.sum(np.square(each)) for each in chunks)
+    for _ in range(SNR_TRIES if energy else 0):
         back = [code.dequantise(code.quantise(each, number), each.shape[-1]) for each in chunks]
-        real = sum(np.sum(np.square(each - decoded)) for each, decoded in zip(chunks, back))
-        off = 10 * np.log10(max(real, 1e-30) / max(rate_control.noise(own, number), 1e-30))
+        error = sum(np.sum(np.square(each - decoded)) for each, decoded in zip(chunks, back))
+        off = 10 * np.log10(energy / max(error, 1e-30)) - wanted
+        number = int(np.clip(number + off / 6.02 * quantiser.STEPS_PER_OCTAVE, 0, 65_535))  # an octave is 6 dB, or less
+        if abs(off) < 0.1:
+            break
     return number
 
 

@@ -33,9 +33,9 @@ def noise(counts, number):
     return float(counts @ np.where(lost, _SQUARES, GRANULAR * square))
 
 
-def energy(counts):
-    """Returns about the sum of squares."""
-    return float(counts @ _SQUARES)
+def snr(counts, number):
+    """Returns about the signal-to-noise ratio in dB."""
+    return 10 * float(np.log10(max(counts @ _SQUARES, 1e-30) / max(noise(counts, number), 1e-30)))
 
 
 def finest(fits):
@@ -54,8 +54,7 @@ def for_bits(counts, wanted):
 
 def for_snr(counts, decibels):
     """Returns the number of the coarsest step size whose `noise` lies at least `decibels` below the signal."""
-    allowed = energy(counts) / 10 ** (decibels / 10)
-    return max(0, finest(lambda number: noise(counts, number) > allowed) - 1)
+    return max(0, finest(lambda number: snr(counts, number) < decibels) - 1)
 
 
 def search(size, counts, wanted, *, tolerance=0.015):

@@ -18,9 +18,12 @@ def test_histogram_counts_eighths_of_octaves():
     assert (places[1] - places[0], places[0]) == (8, 30 * 8)
 
 
-def test_energy_is_near():
-    values = np.random.default_rng(0).normal(size=1000)
-    assert rate_control.energy(rate_control.histogram(values)) == pytest.approx(np.sum(values**2), rel=0.03)
+def test_snr_is_the_energy_over_the_noise():
+    values = np.random.default_rng(0).normal(size=100_000)
+    number = quantiser.step_number(1e-3)
+    found = rate_control.snr(rate_control.histogram(values), number)
+    assert found == pytest.approx(10 * np.log10(1 / (rate_control.GRANULAR * 1e-6)), abs=0.1)
+    assert rate_control.for_snr(rate_control.histogram(values), found) == pytest.approx(number, abs=1)
 
 
 def test_noise_is_near_that_of_the_quantiser(counts):
