@@ -132,23 +132,30 @@ def blocks(path, sample_rate, channels, *, notice=None):
     Raises:
         AudioError, OSError: as by `decode`, but part by part.
     """
-    found, notice = containers.find(path), notice or (lambda text: None)
+    found, notice, seconds = containers.find(path), notice or (lambda text: None), 0.0
     for remark in found.remarks:
         notice(remark)
     for part in found.parts:
         facts = _Facts()
-        with part.open() as file:
-            _check_file_rate(file)
-            resampler = soxr.ResampleStream(file.samplerate, sample_rate, channels, dtype="float32", quality="HQ")
-            for block in _blocks(file, facts, 1):
-                if block.shape[1] != channels:
-                    block = np.repeat(block.mean(axis=1, keepdims=True), channels, axis=1)
-                yield block if file.samplerate == sample_rate else resampler.resample_chunk(block)
-            if file.samplerate != sample_rate:
-                yield resampler.resample_chunk(np.zeros((0, channels), np.float32), last=True)
-            facts.promised, facts.certain = _promised(file)
-            facts.error = facts.error or getattr(file, "damaged", "")
+        yield from _blocks_of_part(part, sample_rate, channels, facts)
         _check_length(part, facts, notice)
+        seconds += facts.seconds
+        if found.truncated and part is found.parts[-1]:
+            _check_truncated(seconds, seconds - facts.seconds + part.promised)
+
+
+def _blocks_of_part(part, sample_rate, channels, facts):
+    with part.open() as file:
+        _check_file_rate(file)
+        resampler = soxr.ResampleStream(file.samplerate, sample_rate, channels, dtype="float32", quality="HQ")
+        for block in _blocks(file, facts, 1):
+            if block.shape[1] != channels:
+                block = np.repeat(block.mean(axis=1, keepdims=True), channels, axis=1)
+            yield block if file.samplerate == sample_rate else resampler.resample_chunk(block)
+        if file.samplerate != sample_rate:
+            yield resampler.resample_chunk(np.zeros((0, channels), np.float32), last=True)
+        facts.promised, facts.certain = _promised(file)
+        facts.error = facts.error or getattr(file, "damaged", "")
 
 
 def _duration(part):
