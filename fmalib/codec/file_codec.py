@@ -148,8 +148,9 @@ def _miss(error, missing, there, chunks, keep_going, damaged):
         raise error
     if damaged:
         damaged(error)
-    if len(missing) > MISSING * (there + 1):
-        raise FormatError(f"hardly anything is there. Received: {there} of the {len(chunks)} chunks from {chunks[0] + 1} on")
+    if len(missing) > MISSING * (there + 1) or len(missing) == len(chunks):
+        text = "the header is wrong, or nearly all is damaged"
+        raise FormatError(f"{text}. Received: {there} whole chunks of {len(chunks)}, from chunk {chunks[0] + 1} on")
 
 
 def _joined(header, blocks, tail, frames):

@@ -1,5 +1,6 @@
 """Audio to files and back: any length, rate and channels; bitrates; damage; memory; the bound of Gaussian noise."""
 
+import dataclasses
 import importlib.util
 import io
 import itertools
@@ -200,8 +201,12 @@ def test_a_damaged_chunk_is_named_and_the_others_are_kept(song):
 
 def test_a_file_that_lost_nearly_all_is_refused(song):
     data, _, header = song
-    with pytest.raises(FormatError):
+    with pytest.raises(FormatError, match="room for 0 chunks"):
         fmalib.codec.decode(data[: starts(data, header)[0]], keep_going=True)
+    liar = dataclasses.replace(header, samples=header.samples - 1)  # no chunk is of this header
+    for one in (liar, dataclasses.replace(liar, chunk_frames=4096)):
+        with pytest.raises(FormatError, match="Received: 0 whole chunks of"):
+            fmalib.codec.decode(one.pack() + data[bitstream.OVERHEAD[0] :], keep_going=True)
 
 
 def mutated(data, rng, header, places):
