@@ -10,7 +10,7 @@ import numpy as np
 PASSES = (slice(0, None, 4), slice(2, None, 4), slice(1, None, 2))
 MULTIPLE = 4  # of bins
 EDGE = 8  # zeros on both sides of a frame
-UNIT = 1024  # scales are sums of magnitudes with weights that add up to about 1024
+UNIT = 1024  # expected magnitudes are sums of magnitudes with weights that add up to about 1024
 AVERAGE = 16  # times the running average is kept
 # Weights by hand, between those that were best at 8 and at 32 kbit/s; a pair of neighbours has one weight. Rows are passes;
 # columns the frame before at distances 0, 1, 2, and the running average, 16 times as large, at 0 and 1.
@@ -32,12 +32,12 @@ class Neighbourhood:
         self._bins = bins
         self.frame = self._rows[0, :, EDGE : EDGE + bins]
 
-    def scales(self, number):
+    def expected(self, number):
         """Returns the expected magnitude of each bin of a pass in 1/1024, whole numbers `(channels, bins of the pass)`."""
-        scale = self._past[number][:, PASSES[number]]
+        expected = self._past[number][:, PASSES[number]]
         for distance, weight in OWN[number]:
-            scale = scale + weight * self._around(self._rows[0], distance)[:, PASSES[number]]
-        return scale
+            expected = expected + weight * self._around(self._rows[0], distance)[:, PASSES[number]]
+        return expected
 
     def next_frame(self):
         """Moves on: the frame becomes the one before, and the running average takes a quarter of it."""

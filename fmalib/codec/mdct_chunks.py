@@ -61,9 +61,9 @@ def pack(levels):
     encoder, near, trellis = entropy.Encoder(SETS), contexts.Neighbourhood(channels, bins), quantiser.Trellis(channels, bins)
     for frame in levels.values.transpose(1, 0, 2):
         for number, part in enumerate(contexts.PASSES):
-            expected = entropy.levels_of(near.scales(number))
-            known = encoder.put(frame[:, part].ravel(), expected.ravel(), _sets(trellis, number, expected))
-            near.frame[:, part] = known.reshape(expected.shape)
+            scales = entropy.scales_of(near.expected(number))
+            known = encoder.put(frame[:, part].ravel(), scales.ravel(), _sets(trellis, number, scales))
+            near.frame[:, part] = known.reshape(scales.shape)
         encoder.end_frame()
         _next_frame(np.abs(frame), near, trellis)
     return head + encoder.finish()
@@ -82,9 +82,9 @@ def unpack(data, channels, frames, hop):
         trellis, coded = quantiser.Trellis(channels, bins), []
         for frame in values.transpose(1, 0, 2):
             for number, part in enumerate(contexts.PASSES):
-                expected = entropy.levels_of(near.scales(number))
-                known = decoder.get(expected.ravel(), _sets(trellis, number, expected))
-                near.frame[:, part] = known.reshape(expected.shape)
+                scales = entropy.scales_of(near.expected(number))
+                known = decoder.get(scales.ravel(), _sets(trellis, number, scales))
+                near.frame[:, part] = known.reshape(scales.shape)
             coded.append(decoder.end_frame())
             _in_order(coded[-1], frame)
             _next_frame(frame, near, trellis)
@@ -94,9 +94,9 @@ def unpack(data, channels, frames, hop):
     return Levels(values, step, mode, tuple(centroid))
 
 
-def _sets(trellis, number, expected):
+def _sets(trellis, number, scales):
     """Returns the set of tables of each bin of a pass: by the pass, and, where levels are small, by the quantiser."""
-    half = trellis.halves[:, contexts.PASSES[number]] & (entropy.SHIFTS[expected] == 0)
+    half = trellis.halves[:, contexts.PASSES[number]] & (entropy.SHIFTS[scales] == 0)
     return (2 * number + half).ravel()
 
 
