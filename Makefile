@@ -5,6 +5,7 @@
 # make format    applies what `make lint` asks for
 # make mutants   breaks each line that guards against a leak, in a copy, and shows that a test fails (15 minutes)
 # make bench-train   times training beside PyTorch, which it installs in .venv
+# make bench-codec   measures the codec beside MP3, Opus and downsampling; DATA=FOLDER in FMA's layout
 # make report    executes the notebooks on the synthetic data set: outputs/*/*.html
 PYTHON ?= python3
 BIN := .venv/bin
@@ -13,7 +14,7 @@ NOTEBOOKS := 01_data 02_autoencoder 03_classifier 04_latent_space 05_compression
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 CONSTRAINTS := $(wildcard .ci/constraints-$(VERSION).txt)
 
-.PHONY: setup test test-slow test-faults lint format mutants bench-train report notebooks clean
+.PHONY: setup test test-slow test-faults lint format mutants bench-train bench-codec report notebooks clean
 .DELETE_ON_ERROR:
 
 setup: .venv/installed
@@ -51,6 +52,10 @@ mutants: setup
 bench-train: setup
 	@$(BIN)/python -c 'import torch' 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check torch
 	$(BIN)/python tests/benchmarks/training.py
+
+bench-codec: setup
+	$(BIN)/python tests/benchmarks/codec.py $(addprefix --data-dir ,$(DATA)) $(addprefix --songs ,$(SONGS)) \
+		$(addprefix --baselines ,$(BASELINES))
 
 report: setup $(addprefix report-,$(NOTEBOOKS))
 

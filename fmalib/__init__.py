@@ -19,10 +19,10 @@ ORDER = {  # package, or module at the top: its modules
     "intervals": "",
     "data": "tracks splits excerpts mpeg ffmpeg tags containers audio formats file_facts fma genre_folder "
     "synth_recipes synth_instruments synth_render synth datasets audio_cache segments",
-    "signal": "stft mel mdct codewords",
+    "signal": "stft mel mdct mdct_frames codewords",
     "models": "layers losses original mdct_autoencoders sparse_mdct audeep classifiers architectures",
     "training": "callbacks runs autoencoders",
-    "codec": "metrics classical coders",
+    "codec": "quantiser contexts entropy rate_control bitstream mdct_chunks file_codec commands metrics classical coders",
     "genres": "evaluation descriptors pooling probes comparison results systems predict",
     "latent": "representations maps clustering deep_clustering variance",
     "plots": "style audio autoencoders codec genres latent players interactive",

@@ -1,4 +1,4 @@
-"""`python -m fmalib classify FILE`: the genre of recordings, by the classifier of notebook 03."""
+"""`python -m fmalib`: the genre of recordings, by the classifier of notebook 03; audio files to small files and back."""
 
 import argparse
 import json
@@ -6,9 +6,10 @@ import os
 import sys
 
 from fmalib import paths
+from fmalib.codec import commands as codec_commands
 
 MODEL = "outputs/03_classifier"
-NO_MODEL, INTERRUPTED, BROKEN_PIPE = 2, 130, 141  # exit statuses; shells report the last two of other programs
+NO_MODEL, INTERRUPTED, BROKEN_PIPE = 2, 130, 141  # exit statuses; 2 is of wrong arguments too; shells report the last two
 DOCUMENT = ("system", "trained_on", "note", "genres", "segment_seconds")  # about the classifier, in the JSON document
 
 
@@ -24,9 +25,13 @@ def main(arguments=None):
     classify.add_argument("--model", default=MODEL, metavar="FOLDER", help="output of notebook 03 (default: %(default)s)")
     classify.add_argument("--over-time", action="store_true", help="also print the likeliest genre of each segment")
     classify.add_argument("--json", action="store_true", help="print one JSON document instead")
+    codec_commands.add_parsers(commands)
     options = parser.parse_args(arguments)
     try:
-        status = classify_files(options.files, options.model, over_time=options.over_time, as_json=options.json)
+        if options.command == "classify":
+            status = classify_files(options.files, options.model, over_time=options.over_time, as_json=options.json)
+        else:
+            status = code_files(options)
         sys.stdout.flush()
         return status
     except KeyboardInterrupt:
@@ -71,6 +76,24 @@ def classify_files(files, folder, *, over_time=False, as_json=False):
     elif document["recordings"]:
         print(f"\n{classifier.system}, trained on {classifier.dataset}. {classifier.note}".rstrip())
     return 1 if document["errors"] else 0
+
+
+def code_files(options):
+    """Runs a command of the codec; a file that cannot be used is named, and the others go on."""
+    status, out = 0, sys.stderr if codec_commands.PIPE in options.files[1:] else sys.stdout  # data goes to standard output
+    try:
+        for file, found in codec_commands.run(options):
+            name = _on_one_line(paths.printable(file))
+            if isinstance(found, Exception):
+                status = 1
+                print(f"error: {name}: {_reason(found)}", file=sys.stderr)
+                continue
+            for line in found:
+                print(f"{name}: {line}" if options.command != "info" or len(options.files) > 1 else line, file=out)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return NO_MODEL
+    return status
 
 
 def _classified(predict, classifier, names, over_time):

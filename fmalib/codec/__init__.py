@@ -1,1 +1,5 @@
-"""Coders side by side: metrics of reconstructions, classical coders, autoencoders as coders."""
+"""A codec with files of its own; coders side by side: metrics, classical coders, autoencoders as coders."""
+
+from fmalib.codec.file_codec import decode, encode
+
+__all__ = ["decode", "encode"]

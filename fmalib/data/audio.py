@@ -1,4 +1,4 @@
-"""Decoding audio files to mono at a chosen rate."""
+"""Decoding audio files: to mono at a chosen rate, or block by block as they are."""
 
 import dataclasses
 import re
@@ -111,6 +111,51 @@ def duration(path):
             if len(parts) == 1:
                 raise
     return total
+
+
+def channels_of(path):
+    """Returns (sample rate in Hz, channels) of a file's first part; errors as by `decode`."""
+    with containers.find(path).parts[0].open() as file:
+        _check_file_rate(file)
+        return file.samplerate, file.channels
+
+
+def blocks(path, sample_rate, channels, *, notice=None):
+    """Yields the audio of a file in blocks, float32 `(samples, channels)`: resampled by soxr where its rate is another.
+
+    Values are left as they are. Files of other numbers of channels are averaged to one, which is repeated.
+
+    Args:
+        path, notice: as for `decode`.
+        sample_rate, channels: of the result, for all parts of the file.
+
+    Raises:
+        AudioError, OSError: as by `decode`, but part by part.
+    """
+    found, notice, seconds = containers.find(path), notice or (lambda text: None), 0.0
+    for remark in found.remarks:
+        notice(remark)
+    for part in found.parts:
+        facts = _Facts()
+        yield from _blocks_of_part(part, sample_rate, channels, facts)
+        _check_length(part, facts, notice)
+        seconds += facts.seconds
+        if found.truncated and part is found.parts[-1]:
+            _check_truncated(seconds, seconds - facts.seconds + part.promised)
+
+
+def _blocks_of_part(part, sample_rate, channels, facts):
+    with part.open() as file:
+        _check_file_rate(file)
+        resampler = soxr.ResampleStream(file.samplerate, sample_rate, channels, dtype="float32", quality="HQ")
+        for block in _blocks(file, facts, 1):
+            if block.shape[1] != channels:
+                block = np.repeat(block.mean(axis=1, keepdims=True), channels, axis=1)
+            yield block if file.samplerate == sample_rate else resampler.resample_chunk(block)
+        if file.samplerate != sample_rate:
+            yield resampler.resample_chunk(np.zeros((0, channels), np.float32), last=True)
+        facts.promised, facts.certain = _promised(file)
+        facts.error = facts.error or getattr(file, "damaged", "")
 
 
 def _duration(part):

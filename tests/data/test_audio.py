@@ -178,3 +178,33 @@ def test_a_wav_of_hours_is_refused_by_its_size(tmp_path, monkeypatch):
     monkeypatch.setattr(audio, "_blocks", lambda *args: pytest.fail("decoded"))
     with pytest.raises(audio.AudioError, match=r"^longer than 0\.0 h at 8000 Hz: cut it into pieces$"):
         audio.decode(write(tmp_path / "a.wav", tone(440, 2), 8000), 8000)
+
+
+def test_blocks_have_the_rate_and_channels_of_the_file(tmp_path):
+    signal = np.stack([tone(200, 2.5, seed=1), tone(300, 2.5, seed=2)], axis=1)
+    path = write(tmp_path / "a.wav", signal, 8000, subtype="FLOAT")
+    assert audio.channels_of(path) == (8000, 2)
+    parts = list(audio.blocks(path, 8000, 2))
+    assert [len(part) for part in parts] == [8000, 8000, 4000]
+    np.testing.assert_array_equal(np.concatenate(parts), signal)
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_blocks_of_other_channels_are_averaged(tmp_path, channels):
+    signal = np.stack([tone(200, 1, seed=seed) for seed in range(3)], axis=1)
+    path = write(tmp_path / "a.wav", signal, 8000, subtype="FLOAT")
+    found = np.concatenate(list(audio.blocks(path, 8000, channels)))
+    np.testing.assert_allclose(found, np.repeat(signal.mean(axis=1, keepdims=True), channels, axis=1), atol=1e-7)
+
+
+def test_blocks_are_resampled_as_in_one_piece(tmp_path):
+    import soxr
+
+    signal = np.stack([tone(200, 2.5, 44_100), tone(300, 2.5, 44_100)], axis=1)
+    found = np.concatenate(list(audio.blocks(write(tmp_path / "a.wav", signal, subtype="FLOAT"), 48_000, 2)))
+    np.testing.assert_allclose(found, soxr.resample(signal, 44_100, 48_000, quality="HQ"), atol=1e-5)
+
+
+def test_blocks_of_a_truncated_file_are_an_error(tmp_path):
+    with pytest.raises(audio.AudioError, match="truncated"):
+        list(audio.blocks(broken(tmp_path, "truncated"), 44_100, 1))

@@ -1,0 +1,333 @@
+"""Audio to coded files and back: whole arrays, or recordings of hours at flat memory."""
+
+import dataclasses
+import io
+import itertools
+from collections.abc import Callable
+
+import numpy as np
+
+from fmalib.codec import bitstream, mdct_chunks, quantiser, rate_control
+from fmalib.codec.bitstream import ChunkError, FormatError, Header
+from fmalib.signal import mdct_frames
+
+KBPS = 1, 256
+STEPS = quantiser.step_size(0), 1024.0
+CHUNK_SECONDS = 8
+HOP_SECONDS = 0.032, 0.048, 0.064, 0.096  # the one is taken that codes best
+MODEL_CODES = {"mdct": mdct_chunks}
+FEW_CHUNKS = 8  # are kept, and their step size is searched; that of longer files is steered
+SNR_TRIES = 8
+MEMORY = 0.7  # weight of chunks before the last when the bits of the next are foretold
+LOUDEST = 256.0  # times full scale
+MISSING = 8  # times as many chunks may be missing as are there
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """Audio to encode.
+
+    Attributes:
+        sample_rate: Hz, 8000 to 48,000.
+        channels: 1 or 2.
+        blocks: function without arguments that returns an iterator of float arrays `(samples, channels)`; called twice.
+    """
+
+    sample_rate: int
+    channels: int
+    blocks: Callable
+
+
+def encode(audio, sample_rate, kbps=8, *, step=None, snr=None, model="mdct", profile="waveform"):
+    """Returns the bytes of a coded file.
+
+    Args:
+        audio: float array of shape `(samples,)` or `(samples, 2)` at full scale 1.
+        sample_rate: Hz, 8000 to 48,000.
+        kbps: kbit/s of the whole file, 1 to 256; from 10 s on it has 97 to 100.5 % of them, if the audio holds so much.
+        step, snr: instead of `kbps`, step size of MDCT coefficients, or signal-to-noise ratio in dB.
+        model, profile: "mdct" and "waveform".
+
+    Raises:
+        ValueError: anything else, or audio that is not finite.
+    """
+    audio = np.asarray(audio)
+    if not np.issubdtype(audio.dtype, np.floating):
+        raise ValueError(f"Audio must be float at full scale 1 (fmalib.data.audio.to_float). Received: {audio.dtype}")
+    if audio.ndim not in (1, 2) or (audio.ndim == 2 and audio.shape[1] not in bitstream.CHANNELS):
+        raise ValueError(f"Audio must have the shape (samples,) or (samples, 2). Received: shape {audio.shape}")
+    table = audio if audio.ndim == 2 else audio[:, None]
+    source, sink = Source(sample_rate, table.shape[1], lambda: iter([table])), io.BytesIO()
+    write(source, sink, kbps=None if step or snr is not None else kbps, step=step, snr=snr, model=model, profile=profile)
+    return sink.getvalue()
+
+
+def decode(data, *, keep_going=False, damaged=None):
+    """Returns (audio, sample rate in Hz) of bytes by `encode`: float32, `(samples,)` or `(samples, 2)`.
+
+    Args:
+        data: bytes.
+        keep_going: whether damaged chunks become silence; else they raise.
+        damaged: function that is called with the `ChunkError` of each.
+
+    Raises:
+        FormatError: no such bytes; ChunkError, one of them, names the first damaged chunk.
+    """
+    reader = bitstream.Reader(io.BytesIO(data))
+    audio = np.concatenate(list(read(reader, keep_going=keep_going, damaged=damaged)))
+    return (audio[:, 0] if reader.header.channels == 1 else audio), reader.header.sample_rate
+
+
+def write(source, sink, *, kbps=None, step=None, snr=None, model="mdct", profile="waveform", progress=None):
+    """Encodes a `Source` to a binary file; returns its `Header`. Arguments and errors as for `encode`.
+
+    The audio is read twice: once to measure, once to code. Up to eight chunks have the same step size; in longer files it
+    follows what is left of the bytes.
+
+    Args:
+        progress: function that is called with samples read, twice for each.
+    """
+    _check(source, (kbps, step, snr), model, profile)
+    hop, samples, histograms = _measure(source, kbps, step, snr, progress)
+    chunk_frames = _chunk_frames(samples, source.sample_rate, hop)
+    header = Header(source.sample_rate, source.channels, samples, hop, chunk_frames, 0, model, profile)
+    if header.chunks > bitstream.MOST_CHUNKS:
+        raise ValueError(f"A file has up to {bitstream.MOST_CHUNKS} chunks of {CHUNK_SECONDS} s. Received: {header.chunks}")
+    total, code = sum(histograms), MODEL_CODES[model]
+    chunks = _coefficients(source, hop, chunk_frames, progress)
+    overhead = bitstream.OVERHEAD[0] + header.chunks * bitstream.OVERHEAD[1]
+    wanted = None if kbps is None else kbps * 125 * samples / source.sample_rate - overhead
+    if kbps is None:
+        few = list(itertools.islice(chunks, FEW_CHUNKS))
+        number = quantiser.step_number(step) if step else _for_snr(code, few, total, snr)
+        chunks = itertools.chain(few, chunks)
+        bodies = ((number, code.pack(code.quantise(each, number))) for each in chunks)
+    elif header.chunks <= FEW_CHUNKS:
+        bodies = _searched(code, list(chunks), total, wanted)
+    else:
+        bodies = _steered(code, chunks, histograms, wanted)
+    for index, (number, body) in enumerate(bodies):
+        if index == 0:
+            header = dataclasses.replace(header, step=number)
+            sink.write(header.pack())
+        sink.write(bitstream.pack_chunk(header, index, body))
+    return header
+
+
+def read(reader, *, start=0, stop=None, keep_going=False, damaged=None):
+    """Yields the audio of a `fmalib.codec.bitstream.Reader`, float32 `(samples, channels)`, chunk by chunk.
+
+    Args:
+        start, stop: samples, from `start` to before `stop`; None is the end.
+        keep_going, damaged: as for `decode`.
+    """
+    header = reader.header
+    stop = header.samples if stop is None else min(stop, header.samples)
+    if not 0 <= start < stop:
+        raise ValueError(f"Audio lies from 0 to {header.samples} samples. Received: from {start} to {stop}")
+    chunks = range(start // header.hop // header.chunk_frames, ((stop - 1) // header.hop + 1) // header.chunk_frames + 1)
+    tail, there, missing = None, 0, []
+    for number in chunks:
+        first, behind = header.frames_of(number)
+        try:
+            blocks = _blocks(reader, number, behind - first)
+            there += 1
+        except ChunkError as error:
+            blocks = None
+            missing.append(error)
+            _miss(error, missing, there, chunks, keep_going, damaged)
+        done, tail = _joined(header, blocks, tail, behind - first)
+        place = (first - 1) * header.hop  # of the first sample in `done`
+        last = (behind - 1) * header.hop if number < header.chunks - 1 else stop
+        yield done[max(start - place, 0) : max(min(stop, last) - place, 0)].astype(np.float32)
+
+
+def _miss(error, missing, there, chunks, keep_going, damaged):
+    """Decides on a damaged chunk: raises it, or goes on while enough others are there."""
+    if not keep_going:
+        raise error
+    if damaged:
+        damaged(error)
+    if len(missing) > MISSING * (there + 1) or len(missing) == len(chunks):
+        text = "the header is wrong, or nearly all is damaged"
+        raise FormatError(f"{text}. Received: {there} whole chunks of {len(chunks)}, from chunk {chunks[0] + 1} on")
+
+
+def _joined(header, blocks, tail, frames):
+    """Returns (samples that are complete with a chunk, float64 `(samples, channels)`, and its last block).
+
+    A block that a damaged chunk has a part in is silent: a frame's half alone is no audio.
+    """
+    shape = header.channels, frames + 1, header.hop
+    if blocks is None:
+        blocks = np.full(shape, np.nan)
+    blocks[:, 0] += np.nan if tail is None else tail
+    done = np.nan_to_num(blocks[:, :-1].reshape(header.channels, -1).T)
+    return done, blocks[:, -1]
+
+
+def _blocks(reader, number, frames):
+    """Returns the audio of a chunk in blocks `(channels, frames + 1, hop)`, float64."""
+    header = reader.header
+    body = reader.read(number)
+    try:
+        levels = MODEL_CODES[header.model].unpack(body, header.channels, frames, header.hop)
+    except ValueError as error:
+        raise ChunkError(number, header, str(error)) from error
+    return mdct_frames.inverse(MODEL_CODES[header.model].dequantise(levels, header.hop))
+
+
+def _check(source, ways, model, profile):
+    """Raises ValueError for what `write` cannot do."""
+    kbps, step, snr = ways
+    lowest, highest = bitstream.SAMPLE_RATES
+    if not isinstance(source.sample_rate, (int, np.integer)) or not lowest <= source.sample_rate <= highest:
+        raise ValueError(f"sample_rate must be an integer from {lowest} to {highest} Hz. Received: {source.sample_rate!r}")
+    if sum(way is not None for way in ways) != 1:
+        raise ValueError(f"One of kbps, step and snr is needed. Received: kbps={kbps!r}, step={step!r}, snr={snr!r}")
+    for name, value, (low, high) in (("kbps", kbps, KBPS), ("step", step, STEPS), ("snr", snr, (-10, 120))):
+        if value is not None and not low <= value <= high:
+            raise ValueError(f"{name} must be from {low:g} to {high:g}. Received: {name}={value!r}")
+    if model not in MODEL_CODES or profile != "waveform":
+        text = f"model must be one of {', '.join(MODEL_CODES)}, profile must be waveform"
+        raise ValueError(f"{text}. Received: model={model!r}, profile={profile!r}")
+
+
+def _hops(sample_rate):
+    """Returns the hops to choose from, in samples, multiples of 32."""
+    return [32 * round(sample_rate * seconds / 32) for seconds in HOP_SECONDS]
+
+
+def _chunk_frames(samples, sample_rate, hop):
+    """Returns the frames of a chunk: near `CHUNK_SECONDS`, so that all chunks have nearly the same number."""
+    frames = -(-samples // hop) + 1
+    return -(-frames // max(1, round(frames * hop / (sample_rate * CHUNK_SECONDS))))
+
+
+def _measure(source, kbps, step, snr, progress):
+    """Returns (best hop, samples, histogram of each chunk with it), by one pass over the audio."""
+    hops = _hops(source.sample_rate)
+    found, samples = [[] for _ in hops], 0
+    for piece in _pieces(source, round(source.sample_rate * CHUNK_SECONDS), progress):
+        samples += len(piece)
+        for hop, histograms in zip(hops, found):
+            histograms.append(rate_control.histogram(_transformed(piece, hop)))
+    if not samples:
+        raise ValueError("Audio must have at least one sample. Received: 0 samples")
+    totals = [sum(each) for each in found]
+    if kbps is not None:
+        sizes = [rate_control.for_bits(total, kbps * 1000 * samples / source.sample_rate) for total in totals]
+    elif step is not None:
+        sizes = [rate_control.bits(total, quantiser.step_number(step)) for total in totals]
+    else:
+        sizes = [rate_control.bits(total, rate_control.for_snr(total, snr)) for total in totals]
+    best = int(np.argmin(sizes))
+    return hops[best], samples, found[best]
+
+
+def _transformed(piece, hop):
+    """Returns the coefficients of a stretch `(samples, channels)` by itself, silence around it."""
+    frames = -(-len(piece) // hop) + 1
+    padded = np.pad(piece, ((hop, frames * hop - len(piece)), (0, 0)))
+    return mdct_frames.forward(padded.T.reshape(padded.shape[1], frames + 1, hop))
+
+
+def _pieces(source, length, progress):
+    """Yields the audio in stretches of `length` samples, float64 `(samples, channels)`; ValueError where it is not finite."""
+    waiting, count, seen = [], 0, 0
+    for block in source.blocks():
+        _check_values(block, seen, source.sample_rate)
+        seen += len(block)
+        if progress:
+            progress(len(block))
+        while len(block):
+            waiting.append(np.asarray(block[: length - count], np.float64))
+            block = block[len(waiting[-1]) :]
+            count += len(waiting[-1])
+            if count == length:
+                yield np.concatenate(waiting)
+                waiting, count = [], 0
+    if count:
+        yield np.concatenate(waiting)
+
+
+def _check_values(block, seen, sample_rate):
+    """Raises ValueError for a value that is not finite, or far beyond full scale."""
+    for fine, text in (
+        (np.isfinite, "finite"),
+        (lambda values: np.abs(values) <= LOUDEST, f"within {LOUDEST:g} times full scale"),
+    ):
+        right = fine(block)
+        if not right.all():
+            sample, channel = np.argwhere(~right)[0]
+            where = f"at sample {seen + sample} ({(seen + sample) / sample_rate:.3f} s), channel {channel + 1}"
+            raise ValueError(f"Audio must be {text}. Received: {block[sample, channel]} {where}")
+
+
+def _coefficients(source, hop, chunk_frames, progress):
+    """Yields the coefficients of each chunk, float64 `(channels, frames, hop)`."""
+    before, left = np.zeros((hop, source.channels)), None
+    for piece in _pieces(source, hop * chunk_frames, progress):
+        if left is not None:
+            yield _framed(np.concatenate([before, left]), hop)
+            before = left[-hop:]
+        left = piece
+    blocks = -(-len(left) // hop) + 1  # the last one is silence
+    audio = np.concatenate([before, left, np.zeros((blocks * hop - len(left), source.channels))])
+    whole = audio[: (chunk_frames + 1) * hop]
+    yield _framed(whole, hop)
+    if blocks > chunk_frames:
+        yield _framed(audio[chunk_frames * hop :], hop)
+
+
+def _framed(audio, hop):
+    return mdct_frames.forward(np.ascontiguousarray(audio.T).reshape(audio.shape[1], -1, hop))
+
+
+def _for_snr(code, chunks, counts, decibels):
+    """Returns the number of the step size for a signal-to-noise ratio; the first chunks tell how far the estimate is off."""
+    wanted = decibels + rate_control.snr(sum(map(rate_control.histogram, chunks)), rate_control.for_snr(counts, decibels))
+    wanted -= rate_control.snr(counts, rate_control.for_snr(counts, decibels))  # the first chunks may be louder than the rest
+    number, energy = rate_control.for_snr(counts, decibels), sum(np.sum(np.square(each)) for each in chunks)
+    for _ in range(SNR_TRIES if energy else 0):
+        back = [code.dequantise(code.quantise(each, number), each.shape[-1]) for each in chunks]
+        error = sum(np.sum(np.square(each - decoded)) for each, decoded in zip(chunks, back))
+        off = 10 * np.log10(energy / max(error, 1e-30)) - wanted
+        number = int(np.clip(number + off / 6.02 * quantiser.STEPS_PER_OCTAVE, 0, 65_535))  # an octave is 6 dB, or less
+        if abs(off) < 0.1:
+            break
+    return number
+
+
+def _searched(code, chunks, counts, wanted):
+    """Yields (number of the step size, body) of a few chunks, at the one step size that fits best."""
+    kept = {}
+
+    def size(number):
+        kept.clear()
+        kept[number] = [code.pack(code.quantise(each, number)) for each in chunks]
+        return sum(map(len, kept[number]))
+
+    number = rate_control.search(size, counts, max(wanted, 1))
+    if number not in kept:
+        size(number)
+    yield from ((number, body) for body in kept[number])
+
+
+def _steered(code, chunks, histograms, wanted):
+    """Yields (number of the step size, body) of many chunks: each gets the step size that would use up what is left."""
+    real = foretold = 0.0
+    left = np.cumsum(histograms[::-1], axis=0)[::-1]  # of each chunk and all behind it
+    for index, coefficients in enumerate(chunks):
+        counts = left[min(index, len(left) - 1)]
+        for _ in range(1 if index else 3):  # the first chunk also tells how bits and their estimate differ
+            ratio = real / foretold if foretold else 1.0
+            number = rate_control.for_bits(counts, 8 * max(wanted, 1) / ratio)
+            body = code.pack(code.quantise(coefficients, number))
+            if not index:
+                real = foretold = 0.0
+            mine = histograms[min(index, len(histograms) - 1)]
+            real = MEMORY * real + 8 * len(body)
+            foretold = MEMORY * foretold + rate_control.bits(mine, number)
+        wanted -= len(body)
+        yield number, body

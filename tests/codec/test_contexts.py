@@ -1,0 +1,67 @@
+"""Expected magnitudes: what a bin's neighbours weigh, in whole numbers."""
+
+import numpy as np
+
+from fmalib.codec import contexts
+
+BINS = 16
+
+
+def expected_of(near, number):
+    found = near.expected(number)
+    np.testing.assert_array_equal(found, np.round(found))
+    return found[0].astype(int).tolist()
+
+
+def test_passes_cover_each_bin_once():
+    bins = np.concatenate([np.arange(BINS)[part] for part in contexts.PASSES])
+    assert sorted(bins.tolist()) == list(range(BINS))
+
+
+def test_nothing_is_expected_at_first():
+    near = contexts.Neighbourhood(2, BINS)
+    assert all(not near.expected(number).any() for number in range(3))
+
+
+def test_the_frame_before_is_expected_around_a_bin():
+    near = contexts.Neighbourhood(1, BINS)
+    near.frame[0, 8] = 100
+    near.next_frame()
+    assert not near.frame.any()
+    # The running average is a quarter, 16 times as large: 400. At distance 0, 1, 2.
+    assert expected_of(near, 0) == [0, 0, 192 * 100 + 20 * 400, 0]
+    assert expected_of(near, 1) == [0, 16 * 100, 16 * 100, 0]
+    assert expected_of(near, 2) == [0, 0, 0, 32 * 100, 32 * 100, 0, 0, 0]
+
+
+def test_passes_before_are_seen_on_both_sides():
+    near = contexts.Neighbourhood(1, BINS)
+    near.frame[0, 8] = 10
+    assert expected_of(near, 1) == [16 * 10, 272 * 10, 272 * 10, 16 * 10]
+    assert expected_of(near, 2) == [0, 0, 64 * 10, 304 * 10, 304 * 10, 64 * 10, 0, 0]
+
+
+def test_a_steady_signal_is_expected_at_its_size():
+    near = contexts.Neighbourhood(1, 64)
+    for _ in range(40):
+        near.frame[...] = 50
+        inner = [near.expected(number)[0, 4:-4] for number in range(3)]
+        near.next_frame()
+    for found in inner:
+        assert np.all(np.abs(found / contexts.UNIT / 50 - 1) < 0.1)
+
+
+def test_channels_are_apart():
+    near = contexts.Neighbourhood(2, BINS)
+    near.frame[1] = 5
+    near.next_frame()
+    assert not near.expected(0)[0].any()
+    assert near.expected(0)[1].all()
+
+
+def test_products_of_integers_stay_exact():
+    largest = 1 << 31  # a rough magnitude has fewer bits
+    rows = contexts.PAST.copy()
+    rows[:, 3:] *= contexts.AVERAGE
+    own = [sum(2 * weight for _, weight in pairs) for pairs in contexts.OWN]
+    assert max(rows.sum(axis=1) * 2 + own) * largest < 2**53

@@ -1,0 +1,373 @@
+"""Audio to files and back: any length, rate and channels; bitrates; damage; memory; the bound of Gaussian noise."""
+
+import dataclasses
+import importlib.util
+import io
+import itertools
+import json
+import os
+import struct
+import subprocess
+import sys
+import zlib
+
+import numpy as np
+import pytest
+import scipy.signal
+from helpers import tone
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import fmalib.codec
+from fmalib.codec import bitstream, file_codec
+from fmalib.codec.bitstream import ChunkError, FormatError
+
+SECOND = 8000
+
+
+@pytest.fixture
+def short_chunks(monkeypatch):
+    monkeypatch.setattr(file_codec, "CHUNK_SECONDS", 0.5)
+
+
+def snr(audio, back):
+    return 10 * np.log10(np.sum(np.square(audio, dtype=float)) / np.sum(np.square(np.float64(audio) - back)))
+
+
+def kbps_of(data, audio, sample_rate):
+    return len(data) / 125 / len(audio) * sample_rate
+
+
+SHAPES = {
+    "noise": lambda rng, shape: rng.normal(0, 0.2, shape),
+    "silence": lambda rng, shape: np.zeros(shape),
+    "square": lambda rng, shape: np.where(np.arange(shape[0]) % 50 < 25, 1.0, -1.0)[:, None] * np.ones(shape),
+    "click": lambda rng, shape: np.eye(*shape) * 0.9,
+    "quiet": lambda rng, shape: rng.normal(0, 1e-9, shape),
+}
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.sampled_from(sorted(SHAPES)),
+    st.integers(1, 30_000) | st.sampled_from([1, 2, 255, 256, 257]),
+    st.integers(8000, 48_000),
+    st.sampled_from([1, 2]),
+    st.sampled_from([{"kbps": 1}, {"kbps": 8}, {"kbps": 256}, {"snr": 30}, {"step": 0.02}]),
+    st.integers(0, 2**32),
+)
+def test_any_audio_survives(kind, samples, sample_rate, channels, way, seed):
+    audio = SHAPES[kind](np.random.default_rng(seed), (samples, channels))
+    audio = audio[:, 0] if channels == 1 else audio
+    data = fmalib.codec.encode(audio, sample_rate, **way)
+    back, rate = fmalib.codec.decode(data)
+    assert (back.shape, back.dtype, rate) == (audio.shape, np.float32, sample_rate)
+    assert np.isfinite(back).all()
+    if "snr" in way and kind in ("noise", "square"):
+        assert snr(audio, back) > 28
+    if "step" in way and samples > 1000:
+        assert np.sqrt(np.mean((audio - back) ** 2)) < 0.015
+    if kind == "silence":
+        assert not back.any()
+
+
+@pytest.mark.parametrize("kbps", [1, 8, 16, 64, 256])
+@pytest.mark.parametrize("kind", ["music", "noise", "pauses"])
+def test_the_bitrate_is_met_from_ten_seconds_on(kind, kbps):
+    rng = np.random.default_rng(0)
+    rate = 44_100 if kbps == 256 else 8000
+    audio = {"music": tone(440, 10, rate), "noise": rng.normal(0, 0.1, 10 * rate).astype(np.float32)}.get(kind)
+    if audio is None:
+        audio = np.concatenate([np.zeros(4 * rate), rng.normal(0, 0.3, 3 * rate), np.zeros(3 * rate)])
+    kbps = min(kbps, 16 if kind == "pauses" else 64) if rate == 8000 else kbps
+    assert kbps_of(fmalib.codec.encode(audio, rate, kbps), audio, rate) == pytest.approx(kbps, rel=0.03)
+
+
+def test_the_bitrate_of_long_audio_is_steered(short_chunks):
+    """Twenty-four chunks: the loud ones cost more, and the file as a whole has its bytes."""
+    rng = np.random.default_rng(0)
+    loud = np.repeat(rng.uniform(0.01, 0.5, 12), SECOND)
+    audio = rng.normal(0, 1, 12 * SECOND) * loud
+    data = fmalib.codec.encode(audio, SECOND, 16)
+    assert bitstream.read_header(data).chunks > file_codec.FEW_CHUNKS
+    assert kbps_of(data, audio, SECOND) == pytest.approx(16, rel=0.03)
+    assert fmalib.codec.decode(data)[0].shape == audio.shape
+
+
+@pytest.mark.parametrize("decibels", [10, 20, 60])
+def test_the_signal_to_noise_ratio_is_met(decibels):
+    audio = tone(440, 4)
+    back, _ = fmalib.codec.decode(fmalib.codec.encode(audio, SECOND, snr=decibels))
+    assert snr(audio, back) == pytest.approx(decibels, abs=0.2)
+
+
+def test_chunks_give_the_samples_of_the_whole(monkeypatch):
+    audio = np.random.default_rng(0).normal(0, 0.1, (5 * SECOND, 2))
+    whole, _ = fmalib.codec.decode(fmalib.codec.encode(audio, SECOND, step=0.001))
+    monkeypatch.setattr(file_codec, "CHUNK_SECONDS", 0.4)
+    data = fmalib.codec.encode(audio, SECOND, step=0.001)
+    parts, _ = fmalib.codec.decode(data)
+    assert bitstream.read_header(data).chunks >= 12
+    np.testing.assert_allclose(parts, whole, atol=3e-3)  # a chunk has a path and centroids of its own
+    reader = bitstream.Reader(io.BytesIO(data))
+    for start, stop in ((0, 1), (12_345, 23_456), (3000, 3001), (39_999, 40_000), (0, 99_999)):
+        cut = np.concatenate(list(file_codec.read(reader, start=start, stop=stop)))
+        np.testing.assert_array_equal(cut, parts[start:stop])
+
+
+def test_blocks_of_any_size_give_the_same_bytes(short_chunks):
+    audio = np.random.default_rng(0).normal(0, 0.1, (2 * SECOND, 1))
+
+    def in_blocks():
+        yield from np.array_split(audio, [1, 2, 500, 4001, 4001, 15_000])
+
+    sink = io.BytesIO()
+    file_codec.write(file_codec.Source(SECOND, 1, in_blocks), sink, kbps=16)
+    assert sink.getvalue() == fmalib.codec.encode(audio, SECOND, 16)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_values_that_are_not_finite_are_refused_by_name(value):
+    audio = np.zeros((20_000, 2), np.float32)
+    audio[12_000, 1] = value
+    with pytest.raises(ValueError, match=rf"finite. Received: {value} at sample 12000 \(1.500 s\), channel 2"):
+        fmalib.codec.encode(audio, SECOND)
+
+
+@pytest.mark.parametrize(
+    ("audio", "rate", "options", "text"),
+    [
+        (np.zeros(0), 8000, {}, "at least one sample. Received: 0 samples"),
+        (np.zeros(9, np.int16), 8000, {}, "Received: int16"),
+        (np.zeros((9, 3)), 8000, {}, r"Received: shape \(9, 3\)"),
+        (np.full(9, 300.0), 8000, {}, "within 256 times full scale. Received: 300.0 at sample 0"),
+        (np.zeros(9), 7999, {}, "Received: 7999"),
+        (np.zeros(9), 96_000, {}, "Received: 96000"),
+        (np.zeros(9), 8000.0, {}, "Received: 8000.0"),
+        (np.zeros(9), 8000, {"kbps": 0.5}, "Received: kbps=0.5"),
+        (np.zeros(9), 8000, {"kbps": 257}, "Received: kbps=257"),
+        (np.zeros(9), 8000, {"kbps": float("nan")}, "Received: kbps=nan"),
+        (np.zeros(9), 8000, {"step": -1.0}, "Received: step=-1.0"),
+        (np.zeros(9), 8000, {"snr": 999}, "Received: snr=999"),
+        (np.zeros(9), 8000, {"step": 0.1, "snr": 9}, "Received: kbps=None, step=0.1, snr=9"),
+        (np.zeros(9), 8000, {"model": "x"}, "Received: model='x'"),
+        (np.zeros(9), 8000, {"profile": "listening"}, "profile='listening'"),
+    ],
+)
+def test_what_cannot_be_encoded_is_refused(audio, rate, options, text):
+    with pytest.raises(ValueError, match=text):
+        fmalib.codec.encode(audio, rate, **options)
+
+
+@pytest.fixture(scope="module")
+def song():
+    """Returns (bytes of six chunks, their audio, the header)."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(file_codec, "CHUNK_SECONDS", 0.5)
+        data = fmalib.codec.encode(tone(440, 3), SECOND, 16)
+    header = bitstream.read_header(data)
+    assert header.chunks == 6
+    return data, fmalib.codec.decode(data)[0], header
+
+
+def starts(data, header):
+    """Returns where each chunk starts, and the end."""
+    found = [bitstream.OVERHEAD[0]]
+    for _, body in bitstream.Reader(io.BytesIO(data)):
+        found.append(found[-1] + bitstream.OVERHEAD[1] + len(body))
+    return found
+
+
+def expected(audio, header, damaged):
+    """Returns the audio with silence in all blocks that damaged chunks have a part in."""
+    result = audio.copy()
+    for number in damaged:
+        first, behind = header.frames_of(number)
+        result[max(0, first - 1) * header.hop : behind * header.hop] = 0
+    return result
+
+
+def test_a_damaged_chunk_is_named_and_the_others_are_kept(song):
+    data, audio, header = song
+    broken = bytearray(data)
+    broken[starts(data, header)[2] + 40] ^= 1
+    with pytest.raises(ChunkError, match=r"chunk 3 of 6 .* is damaged"):
+        fmalib.codec.decode(bytes(broken))
+    named = []
+    back, _ = fmalib.codec.decode(bytes(broken), keep_going=True, damaged=named.append)
+    assert [error.number for error in named] == [2]
+    np.testing.assert_array_equal(back, expected(audio, header, [2]))
+
+
+def test_a_file_that_lost_nearly_all_is_refused(song):
+    data, _, header = song
+    with pytest.raises(FormatError, match="room for 0 chunks"):
+        fmalib.codec.decode(data[: starts(data, header)[0]], keep_going=True)
+    liar = dataclasses.replace(header, samples=header.samples - 1)  # no chunk is of this header
+    for one in (liar, dataclasses.replace(liar, chunk_frames=4096)):
+        with pytest.raises(FormatError, match="Received: 0 whole chunks of"):
+            fmalib.codec.decode(one.pack() + data[bitstream.OVERHEAD[0] :], keep_going=True)
+
+
+def mutated(data, rng, header, places):
+    """Returns damaged bytes: flipped bits, a cut, noise, lost or doubled bytes, swapped chunks, or a lying header."""
+    data, kind = bytearray(data), rng.integers(0, 7)
+    place = int(rng.integers(0, len(data)))
+    if kind == 0:
+        for _ in range(rng.integers(1, 5)):
+            data[rng.integers(0, len(data))] ^= 1 << int(rng.integers(0, 8))
+    elif kind == 1:
+        del data[place:]
+    elif kind == 2:
+        data[place : place + 20] = rng.bytes(len(data[place : place + 20]))
+    elif kind == 3:
+        del data[place : place + int(rng.integers(1, 50))]
+    elif kind == 4:
+        data[place:place] = data[place : place + int(rng.integers(1, 500))]
+    elif kind == 5:
+        first, second = sorted(rng.choice(len(places) - 1, 2, replace=False))
+        parts = [bytes(data[start:stop]) for start, stop in itertools.pairwise(places)]
+        parts[first], parts[second] = parts[second], parts[first]
+        data[places[0] :] = b"".join(parts)
+    else:  # a lie with a right checksum
+        field, size = [(10, 4), (14, 2), (16, 2), (18, 8), (9, 1), (8, 1)][rng.integers(0, 6)]
+        lies = (2**40, 1, 0, 2 ** (8 * size) - 1, int(rng.integers(0, 2**31)))
+        data[field : field + size] = (int(rng.choice(lies)) % 2 ** (8 * size)).to_bytes(size, "big")
+        data[29:33] = struct.pack(">I", zlib.crc32(data[:29]))
+    return bytes(data)
+
+
+def check_mutant(data, audio, header):
+    """Decodes damaged bytes: an error of the format, or audio that is right where it is not silent."""
+    named = []
+    try:
+        back, _ = fmalib.codec.decode(data, keep_going=True, damaged=named.append)
+    except FormatError:
+        return
+    assert back.shape == audio.shape
+    np.testing.assert_array_equal(back, expected(audio, header, [error.number for error in named]))
+    try:
+        fmalib.codec.decode(data)
+        assert not named
+    except ChunkError as error:
+        assert error.number == named[0].number
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_mutants(song, seed):
+    check_mutants(song, seed, 150)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3000)
+@pytest.mark.parametrize("seed", range(100, 120))
+def test_many_mutants(song, seed):
+    check_mutants(song, seed, 500)
+
+
+def check_mutants(song, seed, count):
+    data, audio, header = song
+    places, rng = starts(data, header), np.random.default_rng(seed)
+    for _ in range(count):
+        check_mutant(mutated(data, rng, header, places), audio, header)
+
+
+def bound(spectrum, distortion):
+    """Returns the rate in bits a sample below which no coder has a mean squared error: reverse water filling."""
+    low, high = 1e-15, spectrum.max()
+    for _ in range(80):
+        level = np.sqrt(low * high)
+        low, high = (low, level) if np.minimum(level, spectrum).mean() > distortion else (level, high)
+    return np.maximum(0, np.log2(spectrum / high) / 2).mean()
+
+
+@pytest.mark.parametrize("pole", [0.0, 0.9])
+@pytest.mark.parametrize("kbps", [4, 8, 32, 64])
+def test_gaussian_noise_stays_above_its_bound(pole, kbps):
+    noise = np.random.default_rng(0).normal(size=31 * SECOND)
+    audio = 0.05 * np.sqrt(1 - pole**2) * scipy.signal.lfilter([1], [1, -pole], noise)[SECOND:]
+    angles = np.linspace(0, np.pi, 10_001)
+    spectrum = 0.05**2 * (1 - pole**2) / (1 - 2 * pole * np.cos(angles) + pole**2)
+    data = fmalib.codec.encode(audio, SECOND, kbps)
+    error = np.mean((audio - fmalib.codec.decode(data)[0]) ** 2)
+    over = 8 * len(data) / len(audio) - bound(spectrum, error)
+    assert 0 < over < 0.3
+
+
+THREADS = """
+import hashlib, sys
+import numpy as np
+import fmalib.codec
+audio = np.random.default_rng(0).normal(0, 0.1, (16_000, 2))
+print(hashlib.sha256(fmalib.codec.encode(audio, 8000, step=0.01)).hexdigest())
+"""
+
+
+def test_threads_change_nothing():
+    found = set()
+    for threads in ("1", "2", "7"):
+        names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+        environment = os.environ | dict.fromkeys(names, threads)
+        found.add(subprocess.run([sys.executable, "-c", THREADS], env=environment, capture_output=True, check=True).stdout)
+    assert len(found) == 1
+
+
+MEMORY = """
+import resource, sys
+import numpy as np
+from fmalib.codec import bitstream, file_codec
+seconds, name = int(sys.argv[1]), sys.argv[2]
+def blocks():
+    rng = np.random.default_rng(0)
+    for _ in range(seconds):
+        yield rng.normal(0, 0.1, (8000, 1)).astype(np.float32)
+with open(name, "w+b") as file:
+    file_codec.write(file_codec.Source(8000, 1, blocks), file, kbps=8)
+    assert abs(file.tell() / 1000 / seconds - 1) < 0.03
+    for part in file_codec.read(bitstream.Reader(file)):
+        pass
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_memory_does_not_grow_with_length(tmp_path):
+    used = []
+    for length in (60, 3600):
+        command = [sys.executable, "-c", MEMORY, str(length), str(tmp_path / "noise.fma")]
+        used.append(int(subprocess.run(command, capture_output=True, check=True).stdout) / 1024)
+    assert used[1] < used[0] + 10, used  # MB
+
+
+def golden():
+    """Returns the module that made the golden files."""
+    place = os.path.join(os.path.dirname(__file__), "golden", "make.py")
+    spec = importlib.util.spec_from_file_location("golden_make", place)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("name", golden().CASES)
+def test_golden_files_decode_to_the_same_integers_for_ever(name):
+    make = golden()
+    data = (make.FOLDER / f"{name}.fma").read_bytes()
+    assert make.integers_of(data) == json.loads((make.FOLDER / "integers.json").read_text())[name]
+    rate, channels, seconds, _ = make.CASES[name]
+    expected = make.audio_of(rate, channels, seconds)
+    back, found = fmalib.codec.decode(data)
+    assert (found, back.shape) == (rate, expected.shape)
+    assert snr(expected, back) > 12
+
+
+@pytest.mark.parametrize("name", golden().CASES)
+def test_the_coder_still_makes_the_golden_bytes_of_their_integers(name):
+    """Of integers, not of audio: the encoder's search for the best step may change."""
+    make = golden()
+    data = (make.FOLDER / f"{name}.fma").read_bytes()
+    reader = bitstream.Reader(io.BytesIO(data))
+    code, header = file_codec.MODEL_CODES[reader.header.model], reader.header
+    for number, body in reader:
+        first, behind = header.frames_of(number)
+        assert code.pack(code.unpack(body, header.channels, behind - first, header.hop)) == body

@@ -1,0 +1,79 @@
+"""Chunks of MDCT coefficients: round trips in integers, stereo, silence, bytes that are none."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fmalib.codec import mdct_chunks, quantiser
+from fmalib.codec.mdct_chunks import Levels
+
+
+def same(first, second):
+    return np.array_equal(first.values, second.values) and (first.step, first.mode, first.centroid) == (
+        second.step,
+        second.mode,
+        second.centroid,
+    )
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32), st.sampled_from([1, 2]), st.integers(1, 12), st.sampled_from([16, 64, 112]), st.integers(0, 28))
+def test_levels_survive(seed, channels, frames, bins, octave):
+    rng = np.random.default_rng(seed)
+    sizes = 2.0 ** rng.uniform(-3, octave, (channels, 1, bins))
+    levels = Levels(
+        np.rint(rng.laplace(0, sizes, (channels, frames, bins))).astype(np.int64), 40_000, 0, (-3, 5, 127, -128, 0, 1)
+    )
+    assert same(mdct_chunks.unpack(mdct_chunks.pack(levels), channels, frames, 128), levels)
+
+
+def test_silence_takes_the_head_only():
+    levels = mdct_chunks.quantise(np.zeros((2, 50, 512)), 30_000)
+    data = mdct_chunks.pack(levels)
+    assert len(data) == mdct_chunks.HEAD.size
+    assert not mdct_chunks.dequantise(mdct_chunks.unpack(data, 2, 50, 512), 512).any()
+
+
+def test_only_bins_that_are_used_are_coded():
+    coefficients = np.zeros((1, 3, 512))
+    coefficients[0, 1, 100] = 5.0
+    levels = mdct_chunks.quantise(coefficients, quantiser.step_number(1.0))
+    assert levels.values.shape == (1, 3, 112)
+    assert levels.values[0, 1, 100] == 5
+
+
+def test_equal_channels_are_mid_and_side():
+    left = np.random.default_rng(0).normal(size=(8, 64))
+    assert mdct_chunks.quantise(np.stack([left, left]), 30_000).mode == mdct_chunks.MID_SIDE
+    assert mdct_chunks.quantise(np.stack([left, np.zeros((8, 64))]), 30_000).mode == 0
+
+
+@pytest.mark.parametrize("step", [0.5, 0.01])
+def test_coefficients_are_as_near_as_the_step(step):
+    coefficients = np.random.default_rng(0).normal(size=(2, 8, 64))
+    coefficients[1] = 0.9 * coefficients[0]
+    levels = mdct_chunks.quantise(coefficients, quantiser.step_number(step))
+    back = mdct_chunks.dequantise(mdct_chunks.unpack(mdct_chunks.pack(levels), 2, 8, 64), 64)
+    assert levels.mode == mdct_chunks.MID_SIDE
+    assert np.abs(back - coefficients).max() < step
+
+
+def test_impossible_heads_are_refused():
+    with pytest.raises(ValueError, match="at least 11 bytes"):
+        mdct_chunks.unpack(b"abc", 1, 4, 64)
+    with pytest.raises(ValueError, match="Received: 80 bins, mode 0"):
+        mdct_chunks.unpack(mdct_chunks.HEAD.pack(0, 80, 0, *bytes(6)), 1, 4, 64)
+    with pytest.raises(ValueError, match="Received: 64 bins, mode 1"):
+        mdct_chunks.unpack(mdct_chunks.HEAD.pack(0, 64, 1, *bytes(6)), 1, 4, 64)
+
+
+def test_wrong_bytes_are_a_value_error_or_numbers():
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        data = mdct_chunks.HEAD.pack(30_000, 64, 0, *bytes(6)) + rng.bytes(int(rng.integers(0, 200)))
+        try:
+            values = mdct_chunks.unpack(data, 1, 4, 64).values
+        except ValueError:
+            continue
+        assert np.abs(values).max() < 1 << 62
