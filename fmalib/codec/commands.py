@@ -13,7 +13,7 @@ import soundfile
 
 from fmalib import files, paths, progress
 from fmalib.codec import bitstream, file_codec, quantiser
-from fmalib.data import audio
+from fmalib.data import audio, formats
 
 SUFFIX = ".fma"
 KBPS = 8
@@ -155,8 +155,7 @@ COMMANDS = {"encode": _encode, "decode": _decode, "info": _info, "verify": _veri
 def _input(name):
     """Yields a path to read; of standard input, to a copy, since audio is read twice and files are searched."""
     if name != PIPE:
-        with open(name, "rb"):  # its own error
-            pass
+        formats.check_file(name)  # opening a FIFO would wait for ever; `-` reads a pipe
         yield name
         return
     with tempfile.NamedTemporaryFile() as copy:

@@ -211,3 +211,11 @@ def test_a_bar_is_shown_for_long_files_in_a_terminal(tmp_path, monkeypatch, caps
     soundfile.write(tmp_path / "a.wav", tone(440, 2), RATE)
     run("encode", tmp_path / "a.wav", tmp_path / "a.fma")
     assert "a.fma: 100%" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["encode", "decode", "info", "verify"])
+def test_a_fifo_is_named_and_not_waited_for(tmp_path, command, capsys):
+    fifo = tmp_path / "song.wav"
+    os.mkfifo(fifo)
+    assert run(command, fifo, *[tmp_path / "out"] * (command in ("encode", "decode"))) == 1
+    assert capsys.readouterr().err == f"error: {fifo}: not a regular file\n"
