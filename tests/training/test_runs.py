@@ -286,6 +286,7 @@ STOPPED = [
 ]
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("name, how", STOPPED)
 def test_damage_to_a_stopped_run_changes_no_result(pipeline, tmp_path, finished, monkeypatch, caplog, name, how):
     undisturbed = finished(pipeline, tmp_path / "undisturbed")
