@@ -88,7 +88,7 @@ def write(source, sink, *, kbps=None, step=None, snr=None, model="mdct", profile
         progress: function that is called with samples read, twice for each.
     """
     _check(source, (kbps, step, snr), model, profile)
-    hop, samples, histograms = _measure(source, (kbps, step, snr), model, progress)
+    hop, samples, histograms = _measure(source, (kbps, step, snr), progress)
     chunk_frames = _chunk_frames(samples, source.sample_rate, hop)
     header = Header(source.sample_rate, source.channels, samples, hop, chunk_frames, 0, model, profile)
     if header.chunks > bitstream.MOST_CHUNKS:
@@ -214,7 +214,7 @@ def _chunk_frames(samples, sample_rate, hop):
     return -(-frames // max(1, round(frames * hop / (sample_rate * CHUNK_SECONDS))))
 
 
-def _measure(source, ways, model, progress):
+def _measure(source, ways, progress):
     """Returns (best hop, samples, histogram of each chunk with it), by one pass over the audio."""
     hops, (kbps, step, snr) = _hops(source.sample_rate), ways
     found, samples = [[] for _ in hops], 0
@@ -232,8 +232,6 @@ def _measure(source, ways, model, progress):
     else:
         sizes = [rate_control.bits(total, rate_control.for_snr(total, snr)) for total in totals]
     best = int(np.argmin(sizes))
-    if context_models.MODELS[model].switches:  # frames that can be cut may be longer
-        best = min(best + 1, len(hops) - 1)
     return hops[best], samples, found[best]
 
 
