@@ -17,11 +17,11 @@ from fmalib.codec import entropy, levels
 
 ROWS = 16  # frames of a block
 UNIT = 256  # a level is in 1/256 of an octave of the mean square: 3 dB
-FLOOR = -33  # octaves below full scale where levels end: -99 dB
+FLOOR, HIGHEST = -33, 32  # octaves of levels, lowest (-99 dB) and highest
 STEP_UNIT = 8  # a step is in 1/8 octave
 MOST = 1 << 15  # magnitude of a coefficient
 NARROWEST, RELATIVE = 100, 0.2  # a band is so many Hz wide at least, and so much of its lower edge
-DEAD = 0.35  # added before rounding down; the rows' mean is rounded to the nearest
+DEAD = 0.3  # added before rounding down; the rows' mean is rounded to the nearest
 _SCALE = 12  # bits of the weights behind the point
 AVERAGE = 16  # times the running average is kept
 # Weights in 1/1024 that fit 30 excerpts of music: of the usual magnitude, and of the running average here and beside; by row.
@@ -72,7 +72,7 @@ def restore(values, step, frames):
     values[:, :, 0] = np.clip(np.cumsum(values[:, :, 0], axis=1), -MOST, MOST)
     rows = np.floor(np.einsum("it,cbij->cbtj", _weights(ROWS), values) / 2 ** (_SCALE - 5))  # 5 bits: UNIT / STEP_UNIT
     picture = np.floor(rows @ _weights(bands) * step / 2**_SCALE)
-    return np.maximum(picture, 0).astype(np.int64).reshape(channels, blocks * ROWS, bands)[:, :frames]
+    return np.clip(picture, 0, UNIT * (HIGHEST - FLOOR)).astype(np.int64).reshape(channels, blocks * ROWS, bands)[:, :frames]
 
 
 @functools.lru_cache

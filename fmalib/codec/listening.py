@@ -18,10 +18,10 @@ from fmalib.signal import mdct_frames
 HEAD = struct.Struct(">HHBBH6b")  # number of the step, bins that are coded, mode, step and bytes of the envelope, six centroids
 HOP_SECONDS = (0.01,)
 ROUND_HOP = 16
-FOLLOW = 0.6  # power of the level that a step follows
-WIDEN = 0.5  # power of a band's width that a step follows
-FILL, MOST_FILL = 0.7, 0.6  # amplitude of noise: a share of what is missing, and at most so many steps
-USUAL = 43  # step of the envelope; it is coarser where coefficients lie so many octaves below their steps, in the mean
+FOLLOW = 0.8  # power of the level that a step follows
+WIDEN = 0.6  # power of a band's width that a step follows
+FILL, MOST_FILL = 0.7, 0.4  # amplitude of noise: a share of what is missing, and at most so many steps
+USUAL = 36  # step of the envelope; it is coarser where coefficients lie so many octaves below their steps, in the mean
 ENOUGH, SLOPE = -2.4, 1.5  # octaves, and of them to double the step
 
 
@@ -96,9 +96,8 @@ def pack(chunk, header):
     channels, _, bins = chunk.values.shape
     side = envelope.pack(chunk.envelope) if chunk.envelope.size else b""
     head = HEAD.pack(chunk.step, bins, chunk.mode, chunk.envelope_step, len(side), *chunk.centroid)
-    return (
-        head + side + (levels.pack(chunk.values, context_models.start(header, channels, bins), chunk.splits) if bins else b"")
-    )
+    near = context_models.start(header, channels, bins)
+    return head + side + (levels.pack(chunk.values, near, chunk.splits) if bins else b"")
 
 
 def unpack(data, frames, header):
