@@ -21,7 +21,6 @@ FLOOR, HIGHEST = -33, 32  # octaves of levels, lowest (-99 dB) and highest
 STEP_UNIT = 8  # a step is in 1/8 octave
 MOST = 1 << 15  # magnitude of a coefficient
 NARROWEST, RELATIVE = 100, 0.2  # a band is so many Hz wide at least, and so much of its lower edge
-DEAD = 0.3  # added before rounding down; the rows' mean is rounded to the nearest
 _SCALE = 12  # bits of the weights behind the point
 AVERAGE = 16  # times the running average is kept
 # Weights in 1/1024 that fit 30 excerpts of music: of the usual magnitude, and of the running average here and beside; by row.
@@ -58,7 +57,7 @@ def quantise(picture, step):
     filled = np.pad(picture - FLOOR, ((0, 0), (0, blocks * ROWS - frames), (0, 0)), mode="edge")
     both = dct(dct(filled.reshape(channels, blocks, ROWS, bands), norm="ortho", axis=2), norm="ortho", axis=3)
     scaled = both * (STEP_UNIT / step)
-    values = np.trunc(scaled + np.copysign(DEAD, scaled))
+    values = np.trunc(scaled)  # rounding to the nearest costs more bits than it is worth
     means = np.rint(scaled[:, :, 0])
     values[:, :, 0] = np.diff(means, axis=1, prepend=0)
     return np.clip(values, -MOST, MOST).astype(np.int64).reshape(channels, blocks, ROWS * bands)

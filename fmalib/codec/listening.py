@@ -11,18 +11,19 @@ import struct
 
 import numpy as np
 
-from fmalib.codec import context_models, contexts, envelope, levels, quantiser, rate_control, waveform
+from fmalib.codec import block_switching, context_models, contexts, envelope, levels, quantiser, rate_control, waveform
 from fmalib.codec.waveform import MID_SIDE, Frames
 from fmalib.signal import mdct_frames
 
 HEAD = struct.Struct(">HHBBH6b")  # number of the step, bins that are coded, mode, step and bytes of the envelope, six centroids
 HOP_SECONDS = (0.01,)
+MOST_SPLITS = 2  # a frame has up to four parts
 ROUND_HOP = 16
 FOLLOW = 0.8  # power of the level that a step follows
 WIDEN = 0.6  # power of a band's width that a step follows
-FILL, MOST_FILL = 0.7, 0.4  # amplitude of noise: a share of what is missing, and at most so many steps
-USUAL = 36  # step of the envelope; it is coarser where coefficients lie so many octaves below their steps, in the mean
-ENOUGH, SLOPE = -2.4, 1.5  # octaves, and of them to double the step
+FILL, MOST_FILL = 0.7, 0.35  # amplitude of noise: a share of what is missing, and at most so many steps
+USUAL = 24  # step of the envelope; it is coarser where coefficients lie so many octaves below their steps, in the mean
+ENOUGH, SLOPE = -2.4, 1.2  # octaves, and of them to double the step
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,9 +46,9 @@ class Levels:
 
 
 def analyse(blocks, number, header):
-    """Returns the `Frames` of audio in blocks `(channels, frames + 1, hop)`."""
-    splits = np.zeros(blocks.shape[1] - 1, np.int64) if context_models.switches(header) else None
-    return Frames(mdct_frames.forward(blocks), splits)
+    """Returns the `Frames` of audio in blocks `(channels, frames + 1, hop)`, cut for a step size near the one with a number."""
+    splits = _choose_splits(blocks, number, header)
+    return Frames(mdct_frames.forward(blocks, splits), splits)
 
 
 def quantise(frames, step, header):
@@ -68,7 +69,8 @@ def quantise(frames, step, header):
     scaled = coefficients / steps
     values = quantiser.quantise(scaled, 1.0)
     centroid = quantiser.centroids(scaled, values, 1.0)
-    return Levels(values[..., : waveform.used_bins(values)], step, mode, centroid, frames.splits, coded, coarse)
+    bins = waveform.used_bins(values) or waveform.ROUND_BINS * bool(frames.splits.any())  # cuts are sent with the levels
+    return Levels(values[..., :bins], step, mode, centroid, frames.splits, coded, coarse)
 
 
 def dequantise(chunk, header):
@@ -117,7 +119,7 @@ def unpack(data, frames, header):
     if bins:
         near = context_models.start(header, channels, bins)
         values, splits = levels.unpack(data[HEAD.size + size :], values.shape, near)
-    return Levels(values, step, mode, tuple(centroid), splits if context_models.switches(header) else None, coded, coarse)
+    return Levels(values, step, mode, tuple(centroid), splits, coded, coarse)
 
 
 def histogram(coefficients, sample_rate):
@@ -130,6 +132,18 @@ def histogram(coefficients, sample_rate):
 def _silence(shape, step):
     nothing = np.zeros((*shape[:2], 0), np.int64)
     return Levels(nothing, step, envelope=nothing)
+
+
+def _choose_splits(blocks, number, header):
+    """Returns the split of each frame with the fewest bits, int64 of shape `(frames,)`; the first and the last are not cut."""
+    shape, one, bits = _Shape(header.sample_rate, header.hop), quantiser.step_number(1.0), []
+    for split in range(min(MOST_SPLITS, context_models.switches(header)) + 1):
+        coefficients = mdct_frames.forward(blocks, np.full(blocks.shape[1] - 1, split))
+        picture = envelope.measure(coefficients, shape.bands) - envelope.FLOOR
+        bits.append(block_switching.frame_bits(coefficients / shape.steps(picture * envelope.UNIT, one), number))
+    splits = np.argmin(bits, axis=0)
+    splits[[0, -1]] = 0
+    return splits
 
 
 def _envelope_step(picture, step, shape):
