@@ -105,19 +105,16 @@ class Blocks:
     prior = np.tile(entropy.prior(), (2, 1))  # one set for the first row, one for the others
 
     def __init__(self, channels, bands):
-        self._bands = bands
         self.parts = [(slice(None), slice(row * bands, (row + 1) * bands)) for row in range(ROWS)]
-        self._start = _usual(bands)
-        self._running = np.repeat(self._start[None] * AVERAGE // entropy.UNIT, channels, axis=0)
+        self._usual = usual(bands)
+        self._running = np.repeat(self._usual[None] * AVERAGE // entropy.UNIT, channels, axis=0)
         self.frame = np.zeros((channels, ROWS * bands))
+        self._foretell()
 
     def tables(self, number):
         """Returns the table of each band of a row."""
-        start, mean, aside = WEIGHTS[min(number, 1)]
-        running = self._running[:, number]
-        expected = start * self._start[number] // entropy.UNIT + mean * running + aside * _aside(running)
-        if number:
-            above = self.frame[self.parts[number - 1]]
+        expected, above = self._expected[:, number], self.frame[self.parts[number - 1]]
+        if number and above.any():
             expected = expected + ABOVE[0] * above + ABOVE[1] * _aside(above)
         if number > 1:
             expected = expected + ABOVE[2] * self.frame[self.parts[number - 2]]
@@ -125,20 +122,28 @@ class Blocks:
 
     def next_frame(self, sizes):
         """Moves on with the magnitudes of the block; the running average takes an eighth of them."""
-        sizes = np.minimum(sizes, MOST).reshape(self._running.shape)
-        self._running += (AVERAGE * sizes - self._running) >> 3
+        self._running += (AVERAGE * np.minimum(sizes, MOST).reshape(self._running.shape) - self._running) >> 3
         self.frame[...] = 0
+        self._foretell()
+
+    def _foretell(self):
+        """Sets what the blocks before, and what is usual, say of the next."""
+        start, mean, aside = np.array(WEIGHTS).T[:, [0] + [1] * (ROWS - 1), None]
+        self._expected = start * self._usual // entropy.UNIT + mean * self._running + aside * _aside(self._running)
 
 
-def _usual(bands):
+@functools.lru_cache
+def usual(bands):
     """Returns the magnitude that is usual at each place, in 1/1024: rules that fit the means of 30 excerpts of music."""
     row, column = np.arange(ROWS)[:, None], np.arange(bands)
-    usual = 16 * 10 * entropy.UNIT // ((6 + row * row) * (10 + 7 * column))
-    usual[0] = entropy.UNIT // 2 + 4 * entropy.UNIT // (1 + column)
-    return usual
+    table = 16 * 10 * entropy.UNIT // ((6 + row * row) * (10 + 7 * column))
+    table[0] = entropy.UNIT // 2 + 4 * entropy.UNIT // (1 + column)
+    return table
 
 
-def _aside(row):
-    """Returns the sum of both neighbours of each band."""
-    padded = np.pad(row, ((0, 0), (1, 1)))
-    return padded[:, :-2] + padded[:, 2:]
+def _aside(rows):
+    """Returns the sum of both neighbours of each band, the last axis."""
+    result = np.zeros_like(rows)
+    result[..., 1:] += rows[..., :-1]
+    result[..., :-1] += rows[..., 1:]
+    return result

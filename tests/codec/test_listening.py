@@ -24,7 +24,8 @@ def noise(channels=1, frames=64, size=0.1):
 
 def coded(coefficients, step):
     number = step if step == COARSEST else quantiser.step_number(step)
-    return listening.quantise(Frames(coefficients), number, header(len(coefficients)))
+    frames = Frames(coefficients, np.zeros(coefficients.shape[1], np.int64))
+    return listening.quantise(frames, number, header(len(coefficients)))
 
 
 @settings(max_examples=40, deadline=None)
@@ -34,9 +35,11 @@ def test_levels_survive(seed, channels, frames, bins, octave):
     values = np.rint(rng.laplace(0, 2.0 ** rng.uniform(-3, octave), (channels, frames, bins))).astype(np.int64)
     size = envelope.ROWS * (len(envelope.edges(RATE, HOP)) - 1)
     picture = rng.integers(-9, 10, (channels, -(-frames // envelope.ROWS), size))
-    chunk = Levels(values, 40_000, channels - 1, (-3, 5, 127, -128, 0, 1), None, picture, 99)
+    splits = rng.integers(0, 3, frames) * (bins > 0)
+    chunk = Levels(values, 40_000, channels - 1, (-3, 5, 127, -128, 0, 1), splits, picture, 99)
     back = listening.unpack(listening.pack(chunk, header(channels)), frames, header(channels))
     np.testing.assert_array_equal(back.values, values)
+    np.testing.assert_array_equal(back.splits, splits)
     np.testing.assert_array_equal(back.envelope, picture)
     assert (back.step, back.mode, back.centroid, back.envelope_step) == (40_000, channels - 1, chunk.centroid, 99)
 
@@ -94,6 +97,23 @@ def test_coefficients_are_as_near_as_the_step(step):
     back = listening.dequantise(listening.unpack(listening.pack(chunk, header(2)), 64, header(2)), header(2))
     assert chunk.mode == MID_SIDE
     assert np.abs(back - coefficients).max() < 2 * _steps(chunk).max()
+
+
+def test_a_click_is_cut_and_a_tone_is_not():
+    tone = np.sin(0.3 * np.arange(20 * HOP)).reshape(1, 20, HOP)
+    number = quantiser.step_number(0.5)
+    assert not listening.analyse(tone, number, header(1)).splits.any()
+    click = np.zeros((1, 20, HOP))
+    click[0, 9, 20], click[0, 9, 60] = 1, -1  # in frame 8, which ends in the middle of block 9, and in the next
+    frames = listening.analyse(click, number, header(1))
+    assert frames.splits.tolist() == [0] * 8 + [1, 1] + [0] * 9
+
+
+def test_cuts_are_sent_even_where_all_levels_are_zero():
+    frames = Frames(noise(), np.ones(64, np.int64))
+    chunk = listening.quantise(frames, COARSEST, header(1))
+    assert chunk.values.shape == (1, 64, 16)
+    assert listening.unpack(listening.pack(chunk, header(1)), 64, header(1)).splits.tolist() == [1] * 64
 
 
 def test_equal_channels_stay_equal():
