@@ -39,7 +39,7 @@ def add_parsers(parsers):
     way.add_argument("--step", type=float, metavar="S", help="step size of the quantiser instead, at full scale 1")
     way.add_argument("--snr", type=float, metavar="DB", help="signal-to-noise ratio in dB instead")
     encode.add_argument("--model", default="mdct", choices=sorted(context_models.MODELS), help="default: %(default)s")
-    encode.add_argument("--profile", default="waveform", choices=sorted(file_codec.PROFILES), help="default: %(default)s")
+    encode.add_argument("--profile", default="listening", choices=sorted(file_codec.PROFILES), help="default: %(default)s")
     decode.add_argument("--from", dest="start", type=seconds, metavar="M:S", help="decode from here on, such as 1:00")
     decode.add_argument("--to", dest="stop", type=seconds, metavar="M:S", help="decode up to here")
     decode.add_argument("--keep-going", action="store_true", help="put silence in the place of damaged chunks; status 1")

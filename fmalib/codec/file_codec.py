@@ -7,15 +7,14 @@ from collections.abc import Callable
 
 import numpy as np
 
-from fmalib.codec import bitstream, context_models, quantiser, rate_control, waveform
+from fmalib.codec import bitstream, context_models, listening, quantiser, rate_control, waveform
 from fmalib.codec.bitstream import ChunkError, FormatError, Header
 from fmalib.signal import mdct_frames
 
 KBPS = 1, 256
 STEPS = quantiser.step_size(0), 1024.0
 CHUNK_SECONDS = 8
-HOP_SECONDS = 0.032, 0.048, 0.064, 0.096  # the one is taken that codes best
-PROFILES = {"waveform": waveform}
+PROFILES = {"waveform": waveform, "listening": listening}
 FEW_CHUNKS = 8  # are kept, and their step size is searched; that of longer files is steered
 SNR_TRIES = 8
 MEMORY = 0.7  # weight of chunks before the last when the bits of the next are foretold
@@ -88,7 +87,7 @@ def write(source, sink, *, kbps=None, step=None, snr=None, model="mdct", profile
         progress: function that is called with samples read, twice for each.
     """
     _check(source, (kbps, step, snr), model, profile)
-    hop, samples, histograms = _measure(source, (kbps, step, snr), progress)
+    hop, samples, histograms = _measure(source, (kbps, step, snr), profile, progress)
     chunk_frames = _chunk_frames(samples, source.sample_rate, hop)
     header = Header(source.sample_rate, source.channels, samples, hop, chunk_frames, 0, model, profile)
     if header.chunks > bitstream.MOST_CHUNKS:
@@ -203,25 +202,21 @@ def _check(source, ways, model, profile):
             raise ValueError(f"{name} must be one of {', '.join(table)}. Received: {name}={value!r}")
 
 
-def _hops(sample_rate):
-    """Returns the hops to choose from, in samples, multiples of 32."""
-    return [32 * round(sample_rate * seconds / 32) for seconds in HOP_SECONDS]
-
-
 def _chunk_frames(samples, sample_rate, hop):
     """Returns the frames of a chunk: near `CHUNK_SECONDS`, so that all chunks have nearly the same number."""
     frames = -(-samples // hop) + 1
     return -(-frames // max(1, round(frames * hop / (sample_rate * CHUNK_SECONDS))))
 
 
-def _measure(source, ways, progress):
-    """Returns (best hop, samples, histogram of each chunk with it), by one pass over the audio."""
-    hops, (kbps, step, snr) = _hops(source.sample_rate), ways
+def _measure(source, ways, profile, progress):
+    """Returns (the hop that codes best, samples, histogram of each chunk with it), by one pass over the audio."""
+    (kbps, step, snr), profile = ways, PROFILES[profile]
+    hops = [profile.ROUND_HOP * round(source.sample_rate * seconds / profile.ROUND_HOP) for seconds in profile.HOP_SECONDS]
     found, samples = [[] for _ in hops], 0
     for piece in _pieces(source, round(source.sample_rate * CHUNK_SECONDS), progress):
         samples += len(piece)
         for hop, histograms in zip(hops, found):
-            histograms.append(rate_control.histogram(_transformed(piece, hop)))
+            histograms.append(profile.histogram(_transformed(piece, hop), source.sample_rate))
     if not samples:
         raise ValueError("Audio must have at least one sample. Received: 0 samples")
     totals = [sum(each) for each in found]
@@ -296,10 +291,9 @@ def _in_blocks(audio, hop):
 
 def _for_snr(header, chunks, counts, decibels):
     """Returns the number of the step size for a signal-to-noise ratio; the first chunks tell how far the estimate is off."""
-    mine = sum(rate_control.histogram(each.coefficients) for each in chunks)
-    wanted = decibels + rate_control.snr(mine, rate_control.for_snr(counts, decibels))
-    wanted -= rate_control.snr(counts, rate_control.for_snr(counts, decibels))  # the first chunks may be louder than the rest
     profile, number = PROFILES[header.profile], rate_control.for_snr(counts, decibels)
+    mine = sum(profile.histogram(each.coefficients, header.sample_rate) for each in chunks)
+    wanted = decibels + rate_control.snr(mine, number) - rate_control.snr(counts, number)  # the first chunks may be louder
     energy = sum(np.sum(np.square(each.coefficients)) for each in chunks)
     for _ in range(SNR_TRIES if energy else 0):
         back = [profile.dequantise(profile.quantise(each, number, header), header) for each in chunks]
