@@ -45,7 +45,8 @@ def encode(audio, sample_rate, kbps=8, *, step=None, snr=None, model="mdct", pro
         sample_rate: Hz, 8000 to 48,000.
         kbps: kbit/s of the whole file, 1 to 256; from 10 s on it has 97 to 100.5 % of them, if the audio holds so much.
         step, snr: instead of `kbps`, step size of MDCT coefficients, or signal-to-noise ratio in dB.
-        model, profile: keys of `fmalib.codec.context_models.MODELS` and of PROFILES.
+        model: "mdct", "learned", or a file of weights (`fmalib.codec.context_models.named`).
+        profile: key of PROFILES.
 
     Raises:
         ValueError: anything else, or audio that is not finite.
@@ -61,17 +62,20 @@ def encode(audio, sample_rate, kbps=8, *, step=None, snr=None, model="mdct", pro
     return sink.getvalue()
 
 
-def decode(data, *, keep_going=False, damaged=None):
+def decode(data, *, weights=None, keep_going=False, damaged=None):
     """Returns (audio, sample rate in Hz) of bytes by `encode`: float32, `(samples,)` or `(samples, 2)`.
 
     Args:
         data: bytes.
+        weights: file of weights, where the bytes were coded with some that are not the package's.
         keep_going: whether damaged chunks become silence; else they raise.
         damaged: function that is called with the `ChunkError` of each.
 
     Raises:
         FormatError: no such bytes; ChunkError, one of them, names the first damaged chunk.
     """
+    if weights:
+        context_models.use(weights)
     reader = bitstream.Reader(io.BytesIO(data))
     audio = np.concatenate(list(read(reader, keep_going=keep_going, damaged=damaged)))
     return (audio[:, 0] if reader.header.channels == 1 else audio), reader.header.sample_rate
@@ -86,10 +90,11 @@ def write(source, sink, *, kbps=None, step=None, snr=None, model="mdct", profile
     Args:
         progress: function that is called with samples read, twice for each.
     """
-    _check(source, (kbps, step, snr), model, profile)
+    _check(source, (kbps, step, snr), profile)
+    name, digest = context_models.named(model, profile)
     hop, samples, histograms = _measure(source, (kbps, step, snr), profile, progress)
     chunk_frames = _chunk_frames(samples, source.sample_rate, hop)
-    header = Header(source.sample_rate, source.channels, samples, hop, chunk_frames, 0, model, profile)
+    header = Header(source.sample_rate, source.channels, samples, hop, chunk_frames, 0, name, profile, digest)
     if header.chunks > bitstream.MOST_CHUNKS:
         raise ValueError(f"A file has up to {bitstream.MOST_CHUNKS} chunks of {CHUNK_SECONDS} s. Received: {header.chunks}")
     total = sum(histograms)
@@ -125,6 +130,7 @@ def read(reader, *, start=0, stop=None, keep_going=False, damaged=None):
         keep_going, damaged: as for `decode`.
     """
     header = reader.header
+    context_models.check(header)
     stop = header.samples if stop is None else min(stop, header.samples)
     if not 0 <= start < stop:
         raise ValueError(f"Audio lies from 0 to {header.samples} samples. Received: from {start} to {stop}")
@@ -186,7 +192,7 @@ def _body(frames, number, header):
     return profile.pack(profile.quantise(frames, number, header), header)
 
 
-def _check(source, ways, model, profile):
+def _check(source, ways, profile):
     """Raises ValueError for what `write` cannot do."""
     kbps, step, snr = ways
     lowest, highest = bitstream.SAMPLE_RATES
@@ -197,9 +203,8 @@ def _check(source, ways, model, profile):
     for name, value, (low, high) in (("kbps", kbps, KBPS), ("step", step, STEPS), ("snr", snr, (-10, 120))):
         if value is not None and not low <= value <= high:
             raise ValueError(f"{name} must be from {low:g} to {high:g}. Received: {name}={value!r}")
-    for name, value, table in (("model", model, context_models.MODELS), ("profile", profile, PROFILES)):
-        if value not in table:
-            raise ValueError(f"{name} must be one of {', '.join(table)}. Received: {name}={value!r}")
+    if profile not in PROFILES:
+        raise ValueError(f"profile must be one of {', '.join(PROFILES)}. Received: profile={profile!r}")
 
 
 def _chunk_frames(samples, sample_rate, hop):
@@ -216,7 +221,7 @@ def _measure(source, ways, profile, progress):
     for piece in _pieces(source, round(source.sample_rate * CHUNK_SECONDS), progress):
         samples += len(piece)
         for hop, histograms in zip(hops, found):
-            histograms.append(profile.histogram(_transformed(piece, hop), source.sample_rate))
+            histograms.append(profile.histogram(mdct_frames.forward(alone(piece, hop)), source.sample_rate))
     if not samples:
         raise ValueError("Audio must have at least one sample. Received: 0 samples")
     totals = [sum(each) for each in found]
@@ -230,11 +235,10 @@ def _measure(source, ways, profile, progress):
     return hops[best], samples, found[best]
 
 
-def _transformed(piece, hop):
-    """Returns the coefficients of a stretch `(samples, channels)` by itself, silence around it."""
+def alone(piece, hop):
+    """Returns a stretch `(samples, channels)` by itself, silence around it, in blocks `(channels, frames + 1, hop)`."""
     frames = -(-len(piece) // hop) + 1
-    padded = np.pad(piece, ((hop, frames * hop - len(piece)), (0, 0)))
-    return mdct_frames.forward(padded.T.reshape(padded.shape[1], frames + 1, hop))
+    return _in_blocks(np.pad(piece, ((hop, frames * hop - len(piece)), (0, 0))), hop)
 
 
 def _pieces(source, length, progress):
