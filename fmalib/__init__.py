@@ -20,8 +20,7 @@ ORDER = {  # package, or module at the top: its modules
     "data": "tracks splits excerpts mpeg ffmpeg tags containers audio formats file_facts fma genre_folder "
     "synth_recipes synth_instruments synth_render synth datasets audio_cache segments",
     "signal": "stft mel mdct mdct_frames codewords",
-    "models": "layers entropy_layers losses original mdct_autoencoders sparse_mdct audeep classifiers context_network "
-    "architectures",
+    "models": "layers entropy_layers losses original mdct_autoencoders sparse_mdct audeep classifiers architectures",
     "training": "callbacks runs autoencoders",
     "codec": "bitstream quantiser entropy contexts integer_network learned_contexts context_models levels rate_control "
     "block_switching waveform envelope listening file_codec context_training commands metrics classical coders",
