@@ -26,7 +26,7 @@ ORDER = {  # package, or module at the top: its modules
     "block_switching waveform envelope listening file_codec context_training commands metrics classical coders",
     "genres": "evaluation descriptors pooling probes comparison results systems predict",
     "latent": "representations maps clustering deep_clustering variance",
-    "plots": "style audio autoencoders codec genres latent players interactive",
+    "plots": "style audio autoencoders codec coding genres latent players interactive",
     "notebook": "",
     "__main__": "",
 }

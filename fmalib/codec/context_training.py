@@ -2,17 +2,22 @@
 
 import dataclasses
 import itertools
+from functools import partial
+from pathlib import Path
 
 import keras
 import numpy as np
+import pandas as pd
 import soxr
 import tensorflow as tf
 from joblib import Parallel, delayed
 
-from fmalib.codec import bitstream, contexts, entropy, file_codec, integer_network, learned_contexts, rate_control
+from fmalib import content, files
+from fmalib import paths as paths_of
+from fmalib.codec import bitstream, contexts, entropy, file_codec, integer_network, learned_contexts, quantiser, rate_control
 from fmalib.codec.bitstream import Header
 from fmalib.codec.integer_network import FINE, UNIT
-from fmalib.data import audio
+from fmalib.data import audio, formats
 from fmalib.progress import bar
 from fmalib.signal import mdct_frames
 
@@ -21,6 +26,7 @@ BITS = 0.08, 7.0  # bits a coefficient, lowest and highest
 RATES = (8000, 0.45), (16_000, 0.15)  # Hz, and the share of excerpts; the rest keeps its own
 MONO = 0.4  # share of stereo excerpts whose channels are averaged
 LONGEST = 60  # seconds read of a file
+DECISIVE = "quantiser", "learned_contexts", "block_switching", "rate_control", "waveform", "listening", "context_training"
 COLUMNS = "inputs", "sizes", "sets", "weights"
 EXAMPLES = 8192  # of an excerpt and channel, at most
 TOTAL = 1 << 14  # count of a table at the start
@@ -83,6 +89,26 @@ def examples(song, sample_rate, profile, seed):
         near.next_frame(np.abs(frame))
     parts = [[np.concatenate(each) for each in zip(*rows)] for rows in found]
     return [(*part, np.full(len(part[1]), weight, np.float32)) for part in parts], chunk.splits
+
+
+def sound_files(music):
+    """Returns the sound files in a folder and below, or those that a text file names, a path a line.
+
+    Raises:
+        ValueError: there are none.
+    """
+    music = Path(music)
+    if music.is_dir():
+        found = sorted(path for path in music.rglob("*") if path.suffix.lower() in formats.SUFFIXES)
+    elif music.is_file():
+        found = [music.parent / line.strip() for line in music.read_text(encoding="utf-8").splitlines() if line.strip()]
+    else:
+        found = []
+    if not found:
+        raise ValueError(
+            f"music must be a folder with sound files, or a text file with their paths. Received: music={str(music)!r}"
+        )
+    return found
 
 
 def reader(paths):
@@ -205,6 +231,67 @@ class Examples:
         return given, weights
 
 
+def prepare(paths, excerpts, *, profile, seed, jobs=1, validation=0.1, progress=True):
+    """Returns the `Examples` of random excerpts: made once, and kept in the cache.
+
+    Args:
+        paths: sound files; those for validation are others than those for training.
+        excerpts: of the training; `validation` times as many, two at least, are for validation.
+        profile, seed, jobs, progress: as for `gather`.
+        validation: share of files and excerpts.
+    """
+    held = max(1, round(validation * len(paths)))
+    if len(paths) < 2:
+        raise ValueError(f"Training and validation need two files at least. Received: {len(paths)}")
+    order = np.random.default_rng(seed).permutation(len(paths)).tolist()
+    groups = [(order[held:], excerpts, seed), (order[:held], max(2, round(validation * excerpts)), seed + 1)]
+    code = content.code("signal.mdct_frames", *(f"codec.{name}" for name in DECISIVE))
+    parts, keys = [], []
+    for chosen, count, first in groups:
+        files_of = [paths[number] for number in chosen]
+        facts = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files_of]
+        keys.append(content.key(facts, code, {"count": count, "seed": first, "profile": profile}, length=16))
+        make = partial(gather, reader(files_of), count, profile=profile, seed=first, jobs=jobs, progress=progress)
+        kept = paths_of.cache_dir() / "levels" / f"{keys[-1]}.npz"
+        parts.append(files.computed_once(kept, make))
+    return Examples(*parts, key="-".join(keys))
+
+
+def compare(clips, bits, profile, models):
+    """Returns a table of bytes and errors against the codec without learning, at the same step sizes.
+
+    Args:
+        clips: paths of sound files; up to a minute of each is coded.
+        bits: bits a coefficient, about.
+        profile: key of `fmalib.codec.file_codec.PROFILES`.
+        models: dict from label to model, as for `fmalib.codec.encode`.
+
+    Returns:
+        DataFrame with a row a clip, bitrate and label: `clip`, `bits_per_coefficient`, `codec`, `n_bytes`, `bytes_percent`
+        and `error_db`.
+    """
+    rows = []
+    for path in clips:
+        song, sample_rate = reader([path])(np.random.default_rng(0))
+        for value in bits:
+            kbps = float(np.clip(value * sample_rate * song.shape[1] / 1000, *file_codec.KBPS))
+            plain = file_codec.encode(song, sample_rate, kbps, profile=profile)
+            step = quantiser.step_size(bitstream.read_header(plain).step)
+            sizes = {}
+            for label, model in {"mdct": "mdct", **models}.items():
+                data = file_codec.encode(song, sample_rate, step=step, model=model, profile=profile)
+                decoded = file_codec.decode(data)[0].reshape(song.shape)
+                sizes[label] = len(data), float(np.square(decoded - song).sum())
+            for label in models:
+                (size, error), (usual, usual_error) = sizes[label], sizes["mdct"]
+                row = {"clip": path.stem, "bits_per_coefficient": value, "codec": label, "n_bytes": size}
+                row["bytes_percent"] = 100 * (size / usual - 1)
+                row["error_db"] = 10 * float(np.log10(max(error, 1e-30) / max(usual_error, 1e-30)))
+                rows.append(row)
+    return pd.DataFrame(rows)
+
+
+@keras.saving.register_keras_serializable("fmalib")
 def relative_bits(weights, bits):
     """Returns bits of shape `(batch,)` times their weights: a loss."""
     return keras.ops.reshape(weights, keras.ops.shape(bits)) * bits

@@ -44,3 +44,11 @@ def test_probabilities_sum_to_one_and_are_learned():
     np.testing.assert_allclose(tables.sum(axis=2), 1, rtol=1e-5)
     assert tables[1, 0, 1] > 0.8
     np.testing.assert_allclose(tables[0], COUNTS / 8, rtol=1e-5)
+
+
+def test_a_layer_is_made_again_from_its_configuration():
+    layer = ConditionalTables(COUNTS, SHIFTS, sets=3, name="tables")
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
+    assert again.get_config() == layer.get_config()
+    given = [np.float32([0.5, 1.2]), np.int32([0, 2]), np.int32([2, 1])]
+    np.testing.assert_array_equal(again(given), layer(given))
