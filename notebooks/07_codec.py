@@ -48,8 +48,8 @@ start_from = "nothing"  # nothing, or package: go on from the weights of the pac
 # less often changed
 width = 64  # units of both hidden layers
 tracks_per_genre = 0  # at most this many tracks a genre, three or more; 0 takes all, or makes 40 for synth
-test_clips = 6  # of the test split, whose bytes are counted
-bits = "0.5,1,2,4"  # bits a coefficient at which they are counted; 8 times as many kbit/s at 8 kHz
+test_clips = 4  # of the test split, whose bytes are counted
+bits = "0.5,1,3"  # bits a coefficient at which they are counted; 8 times as many kbit/s at 8 kHz
 jobs = 2  # processes that code excerpts
 
 # %%
