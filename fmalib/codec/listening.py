@@ -11,7 +11,7 @@ import struct
 
 import numpy as np
 
-from fmalib.codec import block_switching, context_models, contexts, envelope, levels, quantiser, rate_control, waveform
+from fmalib.codec import context_models, contexts, envelope, levels, quantiser, rate_control, waveform
 from fmalib.codec.waveform import MID_SIDE, Frames
 from fmalib.signal import mdct_frames
 
@@ -23,7 +23,7 @@ FOLLOW = 0.75  # power of the level that a step follows
 WIDEN = 0.6  # power of a band's width that a step follows
 FILL, MOST_FILL = 0.7, 0.35  # amplitude of noise: a share of what is missing, and at most so many steps
 USUAL = 24  # step of the envelope; it is coarser where coefficients lie so many octaves below their steps, in the mean
-ENOUGH, SLOPE = -2.4, 1.2  # octaves, and of them to double the step
+ENOUGH, SLOPE = -2.6, 2.0  # octaves, and of them to double the step
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,11 +136,12 @@ def _silence(shape, step):
 
 def _choose_splits(blocks, number, header):
     """Returns the split of each frame with the fewest bits, int64 of shape `(frames,)`; the first and the last are not cut."""
-    shape, one, bits = _Shape(header.sample_rate, header.hop), quantiser.step_number(1.0), []
+    shape, bits = _Shape(header.sample_rate, header.hop), []
     for split in range(min(MOST_SPLITS, context_models.switches(header)) + 1):
         coefficients = mdct_frames.forward(blocks, np.full(blocks.shape[1] - 1, split))
         picture = envelope.measure(coefficients, shape.bands) - envelope.FLOOR
-        bits.append(block_switching.frame_bits(coefficients / shape.steps(picture * envelope.UNIT, one), split, number))
+        sizes = np.abs(coefficients / shape.steps(picture * envelope.UNIT, number)).astype(np.float32)
+        bits.append(np.log2(1 + rate_control.CUBIC * sizes**3 / (1 + sizes)).sum(axis=(0, 2)))  # as `rate_control.bits`
     splits = np.argmin(bits, axis=0)
     splits[[0, -1]] = 0
     return splits
