@@ -1,11 +1,11 @@
-"""The picture of band levels of a chunk, to bytes and back: coded like an image, and restored in integers.
+"""The envelope of a chunk, the powers of its bands, to bytes and back: coded like an image, and restored in integers.
 
-A frame has a level in each band, the logarithm of its mean square. Blocks of 16 frames by all bands go through a cosine
+The power of a band in a frame is the logarithm of its mean square. Blocks of 16 frames by all bands go through a cosine
 transform in both directions, as in JPEG (Wallace 1992), and are rounded coarsely. Music that stays the same, or has a smooth
 spectrum, costs next to nothing, without any decision on how finely to divide time.
 
 The inverse transform has integer weights. Products and sums of integers below 2^53 are exact in float64: matrix products serve,
-and every machine restores the same levels.
+and every machine restores the same powers.
 """
 
 import functools
@@ -16,8 +16,8 @@ from scipy.fft import dct
 from fmalib.codec import entropy, levels
 
 ROWS = 16  # frames of a block
-UNIT = 256  # a level is in 1/256 of an octave of the mean square: 3 dB
-FLOOR, HIGHEST = -33, 32  # octaves of levels, lowest (-99 dB) and highest
+UNIT = 256  # a power is in 1/256 of an octave of the mean square: 3 dB
+FLOOR, HIGHEST = -33, 32  # octaves of powers, lowest (-99 dB) and highest
 STEP_UNIT = 8  # a step is in 1/8 octave
 MOST = 1 << 15  # magnitude of a coefficient
 NARROWEST, RELATIVE = 100, 0.2  # a band is so many Hz wide at least, and so much of its lower edge
@@ -38,13 +38,13 @@ def edges(sample_rate, hop):
 
 
 def measure(coefficients, bands):
-    """Returns the levels in octaves, float64 `(channels, frames, bands)`, of coefficients `(channels, frames, hop)`."""
+    """Returns the powers in octaves, float64 `(channels, frames, bands)`, of coefficients `(channels, frames, hop)`."""
     square = np.add.reduceat(np.square(coefficients), bands[:-1], axis=-1) / np.diff(bands)
     return np.log2(np.maximum(square, 2.0**FLOOR))
 
 
 def quantise(picture, step):
-    """Returns the coefficients, int64 of shape `(channels, blocks, ROWS * bands)`, of levels in octaves.
+    """Returns the coefficients, int64 of shape `(channels, blocks, ROWS * bands)`, of powers in octaves.
 
     The last frame is repeated to fill a block. The first row, the mean over time, is the difference from the block before.
 
@@ -64,7 +64,7 @@ def quantise(picture, step):
 
 
 def restore(values, step, frames):
-    """Returns the levels, int64 of shape `(channels, frames, bands)` in 1/256 octave above FLOOR, of what `quantise` made."""
+    """Returns the powers, int64 of shape `(channels, frames, bands)` in 1/256 octave above FLOOR, of what `quantise` made."""
     channels, blocks, size = values.shape
     bands = size // ROWS
     values = values.reshape(channels, blocks, ROWS, bands).astype(np.float64)
@@ -90,7 +90,7 @@ def unpack(data, channels, frames, bands):
     shape = channels, -(-frames // ROWS), ROWS * bands
     values, _ = levels.unpack(data, shape, Blocks(channels, bands))
     if np.abs(values).max(initial=0) > MOST:
-        raise ValueError(f"a level is out of range. Received: {np.abs(values).max()}")
+        raise ValueError(f"a coefficient of the envelope is out of range. Received: {np.abs(values).max()}")
     return values
 
 

@@ -1,9 +1,9 @@
-"""The profile `listening`: MDCT coefficients of a chunk to bytes and back, with steps and noise that follow bands' levels.
+"""The profile `listening`: MDCT coefficients of a chunk to bytes and back, with steps and noise that follow bands' powers.
 
-Frames are short, 10 ms, so that noise of the quantiser stays near its cause. The levels of bands (`fmalib.codec.envelope`) set
+Frames are short, 10 ms, so that noise of the quantiser stays near its cause. The powers of bands (`fmalib.codec.envelope`) set
 the step of each coefficient: louder bands have larger steps, but less so than they are louder, and wide bands of high
 frequencies have larger ones than narrow bands, which the ear tells apart (Zwicker 1961). What is rounded to 0 becomes noise
-that has the level of its band together with what was coded (noise substitution: Herre and Schulz 1998).
+that has the power of its band together with what was coded (noise substitution: Herre and Schulz 1998).
 """
 
 import dataclasses
@@ -19,8 +19,8 @@ HEAD = struct.Struct(">HHBBH6b")  # number of the step, bins that are coded, mod
 HOP_SECONDS = (0.01,)
 MOST_SPLITS = 2  # a frame has up to four parts
 ROUND_HOP = 16
-FOLLOW = 0.75  # power of the level that a step follows
-WIDEN = 0.6  # power of a band's width that a step follows
+FOLLOW = 0.75  # exponent with which a step follows a band's amplitude
+WIDEN = 0.6  # exponent with which a step follows a band's width
 FILL, MOST_FILL = 0.7, 0.35  # amplitude of noise: a share of what is missing, and at most so many steps
 USUAL = 24  # step of the envelope; it is coarser where coefficients lie so many octaves below their steps, in the mean
 ENOUGH, SLOPE = -2.6, 2.0  # octaves, and of them to double the step
@@ -155,7 +155,7 @@ def _envelope_step(picture, step, shape):
 
 
 class _Shape:
-    """How levels of bands become steps and noise of bins.
+    """How powers of bands become steps and noise of bins.
 
     Attributes:
         bands: as by `fmalib.codec.envelope.edges`.
@@ -169,7 +169,7 @@ class _Shape:
         self.width = np.log2(np.diff(self.bands) * sample_rate / 2 / hop / envelope.NARROWEST)
 
     def octaves(self, picture):
-        """Returns the amplitude of each bin in octaves, of levels by `fmalib.codec.envelope.restore`."""
+        """Returns the amplitude of each bin in octaves, of powers by `fmalib.codec.envelope.restore`."""
         return (picture / envelope.UNIT + envelope.FLOOR) / 2 @ self._between
 
     def steps(self, picture, number):

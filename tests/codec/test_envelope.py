@@ -1,4 +1,4 @@
-"""The envelope: bands, levels, exact integers, bytes that come back, bytes that are none."""
+"""The envelope: bands, powers, exact integers, bytes that come back, bytes that are none."""
 
 import numpy as np
 import pytest
@@ -24,14 +24,14 @@ def test_bands_cover_all_bins_once(rate, hop):
     assert (np.diff(found) > 0).all()
 
 
-def test_levels_are_octaves_of_the_mean_square():
+def test_powers_are_octaves_of_the_mean_square():
     coefficients = np.zeros((1, 2, 8))
     coefficients[0, 0] = [2, 2, 0, 0, 1, 1, 1, 1]
     found = envelope.measure(coefficients, np.array([0, 2, 4, 8]))
     assert found.tolist() == [[[2, FLOOR, 0], [FLOOR, FLOOR, FLOOR]]]
 
 
-def test_a_level_that_stays_takes_one_number():
+def test_a_power_that_stays_takes_one_number():
     values = envelope.quantise(np.full((1, 40, 4), -9.0), 8)
     assert values.shape == (1, 3, ROWS * 4)
     assert values[0, 0, 0] == 24 * 8  # octaves above the floor, times the root of 16 rows by 4 bands
@@ -40,7 +40,7 @@ def test_a_level_that_stays_takes_one_number():
 
 
 @pytest.mark.parametrize("step", [1, 8, 43, 255])
-def test_levels_are_as_near_as_the_step(step):
+def test_powers_are_as_near_as_the_step(step):
     picture = np.random.default_rng(0).uniform(FLOOR + 8, 0, (2, 37, 9))
     restored = envelope.restore(envelope.quantise(picture, step), step, 37) / UNIT + FLOOR
     assert restored.shape == picture.shape
@@ -48,7 +48,7 @@ def test_levels_are_as_near_as_the_step(step):
     assert off < 0.62 * step / envelope.STEP_UNIT + 0.05
 
 
-def test_levels_are_restored_by_exact_integers():
+def test_powers_are_restored_by_exact_integers():
     """Python's integers, of any size, give the same."""
     rng, step, bands = np.random.default_rng(0), 43, 5
     values = np.rint(rng.laplace(0, 2, (1, 2, ROWS * bands))).astype(np.int64)
@@ -61,8 +61,8 @@ def test_levels_are_restored_by_exact_integers():
         mean = table[0] = [a + b for a, b in zip(mean, table[0])]
         for time in range(ROWS):
             row = [sum(rows[i][time] * table[i][j] for i in range(ROWS)) >> 7 for j in range(bands)]
-            level = [sum(row[j] * columns[j][band] for j in range(bands)) * step >> 12 for band in range(bands)]
-            assert found[0, block * ROWS + time].tolist() == [min(max(0, each), 65 * UNIT) for each in level]
+            power = [sum(row[j] * columns[j][band] for j in range(bands)) * step >> 12 for band in range(bands)]
+            assert found[0, block * ROWS + time].tolist() == [min(max(0, each), 65 * UNIT) for each in power]
 
 
 def test_extreme_numbers_stay_in_range():
