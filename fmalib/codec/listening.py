@@ -64,8 +64,9 @@ def quantise(frames, step, header):
             coefficients, picture, mode = rotated, other, MID_SIDE
     shape = _Shape(header.sample_rate, header.hop)
     coarse = _envelope_step(picture, step, shape)
-    coded = envelope.quantise(picture, coarse)
-    steps = shape.steps(envelope.restore(coded, coarse, picture.shape[1]), step)
+    basis = basis_of(header)
+    coded = envelope.quantise(picture, coarse, basis)
+    steps = shape.steps(envelope.restore(coded, coarse, picture.shape[1], basis), step)
     scaled = coefficients / steps
     values = quantiser.quantise(scaled, 1.0)
     centroid = quantiser.centroids(scaled, values, 1.0)
@@ -79,7 +80,7 @@ def dequantise(chunk, header):
     if not chunk.envelope.size:
         return np.zeros((channels, frames, header.hop))
     shape = _Shape(header.sample_rate, header.hop)
-    picture = envelope.restore(chunk.envelope, chunk.envelope_step, frames)
+    picture = envelope.restore(chunk.envelope, chunk.envelope_step, frames, basis_of(header))
     steps = shape.steps(picture, chunk.step)
     coefficients = np.zeros((channels, frames, header.hop))
     coefficients[..., :bins] = quantiser.dequantise(chunk.values, 1.0, chunk.centroid)
@@ -127,6 +128,12 @@ def histogram(coefficients, sample_rate):
     shape = _Shape(sample_rate, coefficients.shape[-1])
     picture = envelope.measure(coefficients, shape.bands) - envelope.FLOOR
     return rate_control.histogram(coefficients / shape.steps(picture * envelope.UNIT, quantiser.step_number(1.0)))
+
+
+def basis_of(header):
+    """Returns the basis of the envelope in a file: learned if its model is."""
+    bands = len(envelope.edges(header.sample_rate, header.hop)) - 1
+    return envelope.cosines(bands) if header.model == "mdct" else envelope.learned(bands)
 
 
 def _silence(shape, step):

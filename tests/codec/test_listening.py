@@ -57,7 +57,7 @@ def test_what_is_rounded_to_zero_becomes_noise_of_the_power_of_its_band():
     assert not chunk.values.any()
     back = listening.dequantise(chunk, header(1))
     bands = envelope.edges(RATE, HOP)
-    restored = envelope.restore(chunk.envelope, chunk.envelope_step, 64) / envelope.UNIT + envelope.FLOOR
+    restored = envelope.restore(chunk.envelope, chunk.envelope_step, 64, envelope.cosines(17)) / envelope.UNIT + envelope.FLOOR
     expected = restored + 2 * np.log2(listening.FILL)
     np.testing.assert_allclose(envelope.measure(back, bands), expected, atol=0.1)  # powers change inside of a band
     assert "".join("-+"[int(each > 0)] for each in back[0, 0, :16]) == "+-+------+++++-+"  # on any machine
@@ -75,7 +75,7 @@ def test_noise_is_at_most_a_share_of_the_step():
 
 def _steps(chunk):
     shape = listening._Shape(RATE, HOP)
-    picture = envelope.restore(chunk.envelope, chunk.envelope_step, chunk.values.shape[1])
+    picture = envelope.restore(chunk.envelope, chunk.envelope_step, chunk.values.shape[1], envelope.cosines(17))
     return shape.steps(picture, chunk.step)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 import fmalib.codec
-from fmalib.codec import bitstream, envelope, file_codec
+from fmalib.codec import bitstream, envelope, file_codec, listening
 
 FOLDER = Path(__file__).parent
 CASES = {  # name: (sample rate, channels, seconds, options)
@@ -44,7 +44,8 @@ def integers_of(data):
         found.update(np.array([*levels.values.shape, levels.step, levels.mode, *levels.centroid], "<i8").tobytes())
         found.update(levels.values.astype("<i8").tobytes())
         if reader.header.profile == "listening":
-            picture = envelope.restore(levels.envelope, levels.envelope_step, behind - first)
+            basis = listening.basis_of(reader.header)
+            picture = envelope.restore(levels.envelope, levels.envelope_step, behind - first, basis)
             for integers in (levels.splits, levels.envelope, picture):
                 found.update(integers.astype("<i8").tobytes())
     return found.hexdigest()
