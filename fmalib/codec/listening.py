@@ -99,8 +99,9 @@ def pack(chunk, header):
     channels, _, bins = chunk.values.shape
     side = envelope.pack(chunk.envelope) if chunk.envelope.size else b""
     head = HEAD.pack(chunk.step, bins, chunk.mode, chunk.envelope_step, len(side), *chunk.centroid)
-    near = context_models.start(header, channels, bins)
-    return head + side + (levels.pack(chunk.values, near, chunk.splits) if bins else b"")
+    if not bins:
+        return head + side
+    return head + side + levels.pack(chunk.values, context_models.start(header, channels, bins), chunk.splits)
 
 
 def unpack(data, frames, header):
