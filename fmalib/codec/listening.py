@@ -1,9 +1,9 @@
-"""The profile `listening`: MDCT coefficients of a chunk to bytes and back, with steps and noise that follow bands' levels.
+"""The profile `listening`: MDCT coefficients of a chunk to bytes and back, with steps and noise that follow bands' powers.
 
-Frames are short, 10 ms, so that noise of the quantiser stays near its cause. The levels of bands (`fmalib.codec.envelope`) set
+Frames are short, 10 ms, so that noise of the quantiser stays near its cause. The powers of bands (`fmalib.codec.envelope`) set
 the step of each coefficient: louder bands have larger steps, but less so than they are louder, and wide bands of high
 frequencies have larger ones than narrow bands, which the ear tells apart (Zwicker 1961). What is rounded to 0 becomes noise
-that has the level of its band together with what was coded (noise substitution: Herre and Schulz 1998).
+that has the power of its band together with what was coded (noise substitution: Herre and Schulz 1998).
 """
 
 import dataclasses
@@ -11,7 +11,7 @@ import struct
 
 import numpy as np
 
-from fmalib.codec import block_switching, context_models, contexts, envelope, levels, quantiser, rate_control, waveform
+from fmalib.codec import context_models, contexts, envelope, levels, quantiser, rate_control, waveform
 from fmalib.codec.waveform import MID_SIDE, Frames
 from fmalib.signal import mdct_frames
 
@@ -19,11 +19,11 @@ HEAD = struct.Struct(">HHBBH6b")  # number of the step, bins that are coded, mod
 HOP_SECONDS = (0.01,)
 MOST_SPLITS = 2  # a frame has up to four parts
 ROUND_HOP = 16
-FOLLOW = 0.75  # power of the level that a step follows
-WIDEN = 0.6  # power of a band's width that a step follows
+FOLLOW = 0.75  # exponent with which a step follows a band's amplitude
+WIDEN = 0.6  # exponent with which a step follows a band's width
 FILL, MOST_FILL = 0.7, 0.35  # amplitude of noise: a share of what is missing, and at most so many steps
 USUAL = 24  # step of the envelope; it is coarser where coefficients lie so many octaves below their steps, in the mean
-ENOUGH, SLOPE = -2.4, 1.2  # octaves, and of them to double the step
+ENOUGH, SLOPE = -2.6, 2.0  # octaves, and of them to double the step
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,8 +64,9 @@ def quantise(frames, step, header):
             coefficients, picture, mode = rotated, other, MID_SIDE
     shape = _Shape(header.sample_rate, header.hop)
     coarse = _envelope_step(picture, step, shape)
-    coded = envelope.quantise(picture, coarse)
-    steps = shape.steps(envelope.restore(coded, coarse, picture.shape[1]), step)
+    basis = basis_of(header)
+    coded = envelope.quantise(picture, coarse, basis)
+    steps = shape.steps(envelope.restore(coded, coarse, picture.shape[1], basis), step)
     scaled = coefficients / steps
     values = quantiser.quantise(scaled, 1.0)
     centroid = quantiser.centroids(scaled, values, 1.0)
@@ -79,7 +80,7 @@ def dequantise(chunk, header):
     if not chunk.envelope.size:
         return np.zeros((channels, frames, header.hop))
     shape = _Shape(header.sample_rate, header.hop)
-    picture = envelope.restore(chunk.envelope, chunk.envelope_step, frames)
+    picture = envelope.restore(chunk.envelope, chunk.envelope_step, frames, basis_of(header))
     steps = shape.steps(picture, chunk.step)
     coefficients = np.zeros((channels, frames, header.hop))
     coefficients[..., :bins] = quantiser.dequantise(chunk.values, 1.0, chunk.centroid)
@@ -98,8 +99,9 @@ def pack(chunk, header):
     channels, _, bins = chunk.values.shape
     side = envelope.pack(chunk.envelope) if chunk.envelope.size else b""
     head = HEAD.pack(chunk.step, bins, chunk.mode, chunk.envelope_step, len(side), *chunk.centroid)
-    near = context_models.start(header, channels, bins)
-    return head + side + (levels.pack(chunk.values, near, chunk.splits) if bins else b"")
+    if not bins:
+        return head + side
+    return head + side + levels.pack(chunk.values, context_models.start(header, channels, bins), chunk.splits)
 
 
 def unpack(data, frames, header):
@@ -129,6 +131,12 @@ def histogram(coefficients, sample_rate):
     return rate_control.histogram(coefficients / shape.steps(picture * envelope.UNIT, quantiser.step_number(1.0)))
 
 
+def basis_of(header):
+    """Returns the basis of the envelope in a file: learned if its model is."""
+    bands = len(envelope.edges(header.sample_rate, header.hop)) - 1
+    return envelope.cosines(bands) if header.model == "mdct" else envelope.learned(bands)
+
+
 def _silence(shape, step):
     nothing = np.zeros((*shape[:2], 0), np.int64)
     return Levels(nothing, step, envelope=nothing)
@@ -136,11 +144,12 @@ def _silence(shape, step):
 
 def _choose_splits(blocks, number, header):
     """Returns the split of each frame with the fewest bits, int64 of shape `(frames,)`; the first and the last are not cut."""
-    shape, one, bits = _Shape(header.sample_rate, header.hop), quantiser.step_number(1.0), []
+    shape, bits = _Shape(header.sample_rate, header.hop), []
     for split in range(min(MOST_SPLITS, context_models.switches(header)) + 1):
         coefficients = mdct_frames.forward(blocks, np.full(blocks.shape[1] - 1, split))
         picture = envelope.measure(coefficients, shape.bands) - envelope.FLOOR
-        bits.append(block_switching.frame_bits(coefficients / shape.steps(picture * envelope.UNIT, one), split, number))
+        sizes = np.abs(coefficients / shape.steps(picture * envelope.UNIT, number)).astype(np.float32)
+        bits.append(np.log2(1 + rate_control.CUBIC * sizes**3 / (1 + sizes)).sum(axis=(0, 2)))  # as `rate_control.bits`
     splits = np.argmin(bits, axis=0)
     splits[[0, -1]] = 0
     return splits
@@ -154,7 +163,7 @@ def _envelope_step(picture, step, shape):
 
 
 class _Shape:
-    """How levels of bands become steps and noise of bins.
+    """How powers of bands become steps and noise of bins.
 
     Attributes:
         bands: as by `fmalib.codec.envelope.edges`.
@@ -168,7 +177,7 @@ class _Shape:
         self.width = np.log2(np.diff(self.bands) * sample_rate / 2 / hop / envelope.NARROWEST)
 
     def octaves(self, picture):
-        """Returns the amplitude of each bin in octaves, of levels by `fmalib.codec.envelope.restore`."""
+        """Returns the amplitude of each bin in octaves, of powers by `fmalib.codec.envelope.restore`."""
         return (picture / envelope.UNIT + envelope.FLOOR) / 2 @ self._between
 
     def steps(self, picture, number):

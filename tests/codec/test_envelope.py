@@ -1,4 +1,6 @@
-"""The envelope: bands, levels, exact integers, bytes that come back, bytes that are none."""
+"""The envelope: bands, powers, exact integers, bytes that come back, bytes that are none."""
+
+import hashlib
 
 import numpy as np
 import pytest
@@ -24,52 +26,72 @@ def test_bands_cover_all_bins_once(rate, hop):
     assert (np.diff(found) > 0).all()
 
 
-def test_levels_are_octaves_of_the_mean_square():
+def test_powers_are_octaves_of_the_mean_square():
     coefficients = np.zeros((1, 2, 8))
     coefficients[0, 0] = [2, 2, 0, 0, 1, 1, 1, 1]
     found = envelope.measure(coefficients, np.array([0, 2, 4, 8]))
     assert found.tolist() == [[[2, FLOOR, 0], [FLOOR, FLOOR, FLOOR]]]
 
 
-def test_a_level_that_stays_takes_one_number():
-    values = envelope.quantise(np.full((1, 40, 4), -9.0), 8)
+def test_a_power_that_stays_takes_one_number():
+    values = envelope.quantise(np.full((1, 40, 4), -9.0), 8, envelope.cosines(4))
     assert values.shape == (1, 3, ROWS * 4)
     assert values[0, 0, 0] == 24 * 8  # octaves above the floor, times the root of 16 rows by 4 bands
     assert np.count_nonzero(values) == 1
-    np.testing.assert_allclose(envelope.restore(values, 8, 40), 24 * UNIT, atol=2)
+    np.testing.assert_allclose(envelope.restore(values, 8, 40, envelope.cosines(4)), 24 * UNIT, atol=2)
 
 
 @pytest.mark.parametrize("step", [1, 8, 43, 255])
-def test_levels_are_as_near_as_the_step(step):
-    picture = np.random.default_rng(0).uniform(FLOOR + 8, 0, (2, 37, 9))
-    restored = envelope.restore(envelope.quantise(picture, step), step, 37) / UNIT + FLOOR
+@pytest.mark.parametrize("basis", [envelope.cosines(17), envelope.learned(17)])
+def test_powers_are_as_near_as_the_step(basis, step):
+    picture = np.random.default_rng(0).uniform(FLOOR + 8, 0, (2, 37, 17))
+    restored = envelope.restore(envelope.quantise(picture, step, basis), step, 37, basis) / UNIT + FLOOR
     assert restored.shape == picture.shape
     off = np.sqrt(np.mean(np.square(np.clip(restored, FLOOR, None) - picture)))
     assert off < 0.62 * step / envelope.STEP_UNIT + 0.05
 
 
-def test_levels_are_restored_by_exact_integers():
+def test_powers_are_restored_by_exact_integers():
     """Python's integers, of any size, give the same."""
     rng, step, bands = np.random.default_rng(0), 43, 5
     values = np.rint(rng.laplace(0, 2, (1, 2, ROWS * bands))).astype(np.int64)
     values[0, 0, 0] += 25
-    found = envelope.restore(values, step, 2 * ROWS)
-    rows, columns = (envelope._weights(size).astype(int).tolist() for size in (ROWS, bands))
+    found = envelope.restore(values, step, 2 * ROWS, envelope.cosines(bands))
+    rows, columns = (envelope.cosines(size).astype(int).tolist() for size in (ROWS, bands))
     mean = [0] * bands
     for block in range(2):
         table = values[0, block].reshape(ROWS, bands).tolist()
         mean = table[0] = [a + b for a, b in zip(mean, table[0])]
         for time in range(ROWS):
             row = [sum(rows[i][time] * table[i][j] for i in range(ROWS)) >> 7 for j in range(bands)]
-            level = [sum(row[j] * columns[j][band] for j in range(bands)) * step >> 12 for band in range(bands)]
-            assert found[0, block * ROWS + time].tolist() == [min(max(0, each), 65 * UNIT) for each in level]
+            power = [sum(row[j] * columns[j][band] for j in range(bands)) * step >> 12 for band in range(bands)]
+            assert found[0, block * ROWS + time].tolist() == [min(max(0, each), 65 * UNIT) for each in power]
 
 
 def test_extreme_numbers_stay_in_range():
-    values = np.full((1, 3, ROWS * 32), envelope.MOST)
-    found = envelope.restore(values, 255, 48)
+    values = np.full((1, 3, ROWS * 27), envelope.MOST)
+    found = envelope.restore(values, 255, 48, envelope.learned(27))
     assert found.max() == UNIT * (envelope.HIGHEST - FLOOR)
     assert found.min() == 0
+
+
+def test_principal_components_come_in_order():
+    rng = np.random.default_rng(0)
+    changes = rng.normal(size=(64, 3)) * [1, 10, 3]  # of the second band most, then of the third
+    assert np.abs(envelope.principal([changes + 7])).argmax(axis=1).tolist() == [1, 2, 0]
+    one = rng.normal(size=(32, 1)) * np.array([3.0, 4.0])  # always together
+    assert envelope.principal([one])[0].tolist() == [2458, 3277]  # 0.6 and 0.8
+
+
+def test_learned_bases_are_orthonormal_and_never_change():
+    found = hashlib.sha256()
+    for bands in (17, 19, 21, 22, 23, 24, 26, 27):
+        basis = envelope.learned(bands)
+        assert not np.array_equal(basis, envelope.cosines(bands))
+        np.testing.assert_allclose(basis @ basis.T / 4096**2, np.eye(bands), atol=1e-3)
+        found.update(basis.astype("<i8").tobytes())
+    assert found.hexdigest() == "d4092dcfae9f2fd313085be3815e04f44364041984b936ab523c4b09c7f92ee5"
+    assert np.array_equal(envelope.learned(20), envelope.cosines(20))
 
 
 @settings(max_examples=40, deadline=None)
@@ -83,7 +105,7 @@ def test_numbers_survive(seed, channels, frames, bands, octave):
 
 def test_a_steady_sound_costs_less_and_less():
     picture = np.repeat(np.random.default_rng(0).uniform(-20, -5, (1, 1, 20)), 800, axis=1)
-    sizes = [len(envelope.pack(envelope.quantise(picture[:, :frames], 36))) for frames in (16, 400, 800)]
+    sizes = [len(envelope.pack(envelope.quantise(picture[:, :frames], 36, envelope.cosines(20)))) for frames in (16, 400, 800)]
     assert sizes[0] < 40
     assert sizes[2] - sizes[1] < 30  # bytes of four seconds
 

@@ -1,11 +1,11 @@
-"""The profile listening: round trips in integers, steps, noise of the right level, stereo, silence, bytes that are none."""
+"""The profile listening: round trips in integers, steps, noise of the right power, stereo, silence, bytes that are none."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fmalib.codec import envelope, listening, quantiser
+from fmalib.codec import envelope, listening, quantiser, rate_control
 from fmalib.codec.bitstream import Header
 from fmalib.codec.listening import Levels
 from fmalib.codec.waveform import MID_SIDE, Frames
@@ -52,14 +52,14 @@ def test_silence_takes_the_head_only(size):
     assert not listening.synthesise(listening.unpack(data, 50, header(2)), header(2)).any()
 
 
-def test_what_is_rounded_to_zero_becomes_noise_of_the_level_of_its_band():
+def test_what_is_rounded_to_zero_becomes_noise_of_the_power_of_its_band():
     chunk = coded(noise(), COARSEST)
     assert not chunk.values.any()
     back = listening.dequantise(chunk, header(1))
     bands = envelope.edges(RATE, HOP)
-    restored = envelope.restore(chunk.envelope, chunk.envelope_step, 64) / envelope.UNIT + envelope.FLOOR
+    restored = envelope.restore(chunk.envelope, chunk.envelope_step, 64, envelope.cosines(17)) / envelope.UNIT + envelope.FLOOR
     expected = restored + 2 * np.log2(listening.FILL)
-    np.testing.assert_allclose(envelope.measure(back, bands), expected, atol=0.1)  # levels change inside of a band
+    np.testing.assert_allclose(envelope.measure(back, bands), expected, atol=0.1)  # powers change inside of a band
     assert "".join("-+"[int(each > 0)] for each in back[0, 0, :16]) == "+-+------+++++-+"  # on any machine
 
 
@@ -75,14 +75,14 @@ def test_noise_is_at_most_a_share_of_the_step():
 
 def _steps(chunk):
     shape = listening._Shape(RATE, HOP)
-    picture = envelope.restore(chunk.envelope, chunk.envelope_step, chunk.values.shape[1])
+    picture = envelope.restore(chunk.envelope, chunk.envelope_step, chunk.values.shape[1], envelope.cosines(17))
     return shape.steps(picture, chunk.step)
 
 
-def test_steps_follow_level_and_width():
+def test_steps_follow_power_and_width():
     shape, number = listening._Shape(RATE, HOP), quantiser.step_number(1.0)
     bands = len(shape.bands) - 1
-    quiet, loud = (shape.steps(np.full((1, 1, bands), level * envelope.UNIT), number) for level in (20, 22))
+    quiet, loud = (shape.steps(np.full((1, 1, bands), power * envelope.UNIT), number) for power in (20, 22))
     np.testing.assert_allclose(loud / quiet, 2**listening.FOLLOW)  # two octaves of the square are one of the amplitude
     assert quiet[0, 0, 0] == pytest.approx(2 ** (listening.FOLLOW * (20 + envelope.FLOOR) / 2))
     wide = (74 - 62) * 50 / 100  # bins of 50 Hz, in 100 Hz
@@ -133,9 +133,12 @@ def test_the_envelope_gets_coarser_where_few_bits_are_wanted():
 
 
 def test_the_histogram_counts_steps():
-    """All levels are equal: the histogram is that of coefficients over their steps."""
-    counts = listening.histogram(noise(), RATE)
-    assert counts.sum() == 64 * HOP
+    coefficients = np.full((1, 4, HOP), 0.5)  # all bands have the power 0.25, -2 octaves
+    shape = listening._Shape(RATE, HOP)
+    steps = shape.steps(
+        np.full((1, 4, len(shape.bands) - 1), (-2 - envelope.FLOOR) * envelope.UNIT), quantiser.step_number(1.0)
+    )
+    np.testing.assert_array_equal(listening.histogram(coefficients, RATE), rate_control.histogram(coefficients / steps))
 
 
 def test_impossible_heads_are_refused():

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 import fmalib.codec
-from fmalib.codec import bitstream, file_codec
+from fmalib.codec import bitstream, envelope, file_codec, listening
 
 FOLDER = Path(__file__).parent
 CASES = {  # name: (sample rate, channels, seconds, options)
@@ -17,6 +17,8 @@ CASES = {  # name: (sample rate, channels, seconds, options)
     "mono_64": (8000, 1, 1.0, {"kbps": 64}),
     "stereo_32": (44_100, 2, 1.0, {"kbps": 32}),
     "loud": (16_000, 1, 0.5, {"step": 2.0**-12}),
+    "ear_mono_8": (8000, 1, 2.0, {"kbps": 8, "profile": "listening"}),
+    "ear_stereo_48": (44_100, 2, 1.0, {"kbps": 48, "profile": "listening"}),
 }
 
 
@@ -34,13 +36,18 @@ def audio_of(sample_rate, channels, seconds):
 
 
 def integers_of(data):
-    """Returns the SHA-256 of all integers of a file: levels, step sizes, modes, centroids."""
+    """Returns the SHA-256 of all integers of a file: levels, step sizes, modes, centroids, envelopes."""
     reader, found = bitstream.Reader(io.BytesIO(data)), hashlib.sha256()
     for number, body in reader:
         first, behind = reader.header.frames_of(number)
         levels = file_codec.PROFILES[reader.header.profile].unpack(body, behind - first, reader.header)
         found.update(np.array([*levels.values.shape, levels.step, levels.mode, *levels.centroid], "<i8").tobytes())
         found.update(levels.values.astype("<i8").tobytes())
+        if reader.header.profile == "listening":
+            basis = listening.basis_of(reader.header)
+            picture = envelope.restore(levels.envelope, levels.envelope_step, behind - first, basis)
+            for integers in (levels.splits, levels.envelope, picture):
+                found.update(integers.astype("<i8").tobytes())
     return found.hexdigest()
 
 
