@@ -88,8 +88,8 @@ def mel_distance(reference, estimate, sample_rate):
 
     For windows of 32, 64, ..., 2048 samples with 5, 10, ..., 320 mel bands: the mean over frames and bands of
     `|log10 max(M x, 1e-5) - log10 max(M y, 1e-5)|`, summed over the seven windows. M are librosa's bands, and x and y are STFT
-    magnitudes with a hop of a quarter window. A gain of 1/10 scores 7, apart from bands near silence. Windows are in samples, so
-    values at different sample rates do not compare.
+    magnitudes with a hop of a quarter window. A gain of 1/10 scores 7, apart from bands near silence. Windows are in samples,
+    so values at different sample rates do not compare.
 
     Args:
         sample_rate: Hz.
