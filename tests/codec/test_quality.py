@@ -31,7 +31,7 @@ def test_the_best_score_is_of_an_identical_sound(name, best):
     sound = music()
     measure = HERE[name]
     assert measure(sound, sound, RATE) == pytest.approx(best, abs=1e-4)
-    scores = [measure(sound, sound + noise(level, len(sound)), RATE) for level in (0.001, 0.01, 0.1)]
+    scores = [measure(sound, sound + noise(level, len(sound)), RATE) for level in (0.0001, 0.001, 0.01)]
     assert best > scores[0] > scores[1] > scores[2] >= 1
 
 
