@@ -22,7 +22,7 @@ ORDER = {  # package, or module at the top: its modules
     "signal": "stft mel mdct mdct_frames codewords",
     "models": "layers losses original mdct_autoencoders sparse_mdct audeep classifiers architectures",
     "training": "callbacks runs autoencoders",
-    "codec": "quantiser contexts entropy rate_control bitstream mdct_chunks file_codec commands "
+    "codec": "quantiser entropy contexts context_models levels rate_control bitstream waveform file_codec commands "
     "metrics quality classical coders",
     "genres": "evaluation descriptors pooling probes comparison results systems predict",
     "latent": "representations maps clustering deep_clustering variance",

@@ -12,7 +12,7 @@ import numpy as np
 import soundfile
 
 from fmalib import files, paths, progress
-from fmalib.codec import bitstream, file_codec, quantiser
+from fmalib.codec import bitstream, context_models, file_codec, quantiser
 from fmalib.data import audio, formats
 
 SUFFIX = ".fma"
@@ -38,8 +38,8 @@ def add_parsers(parsers):
     way.add_argument("--kbps", type=float, metavar="K", help=f"kbit/s of the file, 1 to 256 (default: {KBPS})")
     way.add_argument("--step", type=float, metavar="S", help="step size of the quantiser instead, at full scale 1")
     way.add_argument("--snr", type=float, metavar="DB", help="signal-to-noise ratio in dB instead")
-    encode.add_argument("--model", default="mdct", choices=sorted(file_codec.MODEL_CODES), help="default: %(default)s")
-    encode.add_argument("--profile", default="waveform", choices=["waveform"], help="default: %(default)s")
+    encode.add_argument("--model", default="mdct", choices=sorted(context_models.MODELS), help="default: %(default)s")
+    encode.add_argument("--profile", default="waveform", choices=sorted(file_codec.PROFILES), help="default: %(default)s")
     decode.add_argument("--from", dest="start", type=seconds, metavar="M:S", help="decode from here on, such as 1:00")
     decode.add_argument("--to", dest="stop", type=seconds, metavar="M:S", help="decode up to here")
     decode.add_argument("--keep-going", action="store_true", help="put silence in the place of damaged chunks; status 1")

@@ -1,11 +1,15 @@
-"""How large the next coefficients will be, from those already coded: integers only, so every machine finds the same.
+"""How large the next levels will be, from those already coded: integers only, so every machine finds the same.
 
 The bins of a frame are coded in three passes: every fourth; those halfway between; all odd ones. A pass knows the frames
 before, and the passes before it in its own frame, on both sides of a bin. So numpy codes a pass at once. Products and sums of
 integers below 2^53 are exact in float64, in any order: matrix products serve.
 """
 
+import functools
+
 import numpy as np
+
+from fmalib.codec import entropy, quantiser
 
 PASSES = (slice(0, None, 4), slice(2, None, 4), slice(1, None, 2))
 MULTIPLE = 4  # of bins
@@ -18,18 +22,28 @@ PAST = np.array([[192, 128, 48, 20, 5], [112, 80, 16, 10, 0], [64, 32, 0, 8, 0]]
 OWN = ((), ((2, 272), (6, 16)), ((1, 304), (3, 64)))  # (distance, weight) in the frame itself
 
 
+@functools.lru_cache
+def prior():
+    """Returns the counts before anything is coded: a set of tables for both quantisers in each pass."""
+    return np.tile(entropy.prior(), (2 * len(PASSES), 1))
+
+
 class Neighbourhood:
     """The magnitudes already coded of a chunk.
 
     Attributes:
-        frame: whole numbers, float64 of shape `(channels, bins)`, which the caller fills pass by pass; `next_frame` clears it.
+        prior: counts of all tables before anything is coded, int64 `(tables, SYMBOLS)`.
+        parts: indices of `frame`, in the order of coding.
+        frame: whole numbers, float64 of shape `(channels, bins)`, which the caller fills part by part; `next_frame` clears it.
     """
+
+    parts = tuple((slice(None), bins) for bins in PASSES)
 
     def __init__(self, channels, bins):
         self._rows = np.zeros((2, channels, bins + 2 * EDGE))  # the frame, and the running average
         self._past = np.zeros((len(PASSES), channels, bins))
         self._parts = np.zeros((PAST.shape[1], channels, bins))
-        self._bins = bins
+        self._bins, self._trellis, self.prior = bins, quantiser.Trellis(channels, bins), prior()
         self.frame = self._rows[0, :, EDGE : EDGE + bins]
 
     def expected(self, number):
@@ -39,9 +53,17 @@ class Neighbourhood:
             expected = expected + weight * self._around(self._rows[0], distance)[:, PASSES[number]]
         return expected
 
-    def next_frame(self):
-        """Moves on: the frame becomes the one before, and the running average takes a quarter of it."""
+    def tables(self, number):
+        """Returns the table of each bin of a pass: by its scale, the pass, and, where levels are small, the quantiser."""
+        scales = entropy.scales_of(self.expected(number))
+        half = self._trellis.halves[:, PASSES[number]] & (entropy.SHIFTS[scales] == 0)
+        return scales + entropy.SCALES * (2 * number + half)
+
+    def next_frame(self, sizes):
+        """Moves on with the magnitudes of the frame, `(channels, bins)`; the running average takes a quarter of them."""
+        self._trellis.next_frame(sizes)
         now, running = self._rows
+        self.frame[...] = np.minimum(sizes, quantiser.LARGEST)  # sums stay exact whatever a hostile file holds
         running += np.floor((AVERAGE * now - running) / 4)
         self._parts[0], self._parts[3] = self.frame, self._inner(running, 0)
         for place, row, distance in ((1, now, 1), (2, now, 2), (4, running, 1)):

@@ -1,7 +1,7 @@
 """Integers and their expected size, to bytes and back: adaptive tables of counts, and constriction's range coder.
 
-A caller states a scale for each magnitude, an integer that stands for its expected size. How scales are found is not known
-here: they may come from neighbours (`fmalib.codec.contexts`) or from a network. A scale has a table of counts and a shift: so
+A caller states a table for each magnitude. Tables come in sets: one for each scale, an integer that stands for an expected
+size. How scales are found is not known here: from neighbours (`fmalib.codec.contexts`) or by a network. A scale has a shift: so
 many low bits of large magnitudes are sent as they are, and the rest is a symbol. The last symbol is an escape.
 
 Counts are integers below 2^24, so float32 holds them exactly. constriction turns them to 24-bit probabilities by additions and
@@ -66,10 +66,10 @@ def scales_of(expected):
 
 
 class Tables:
-    """Counts of symbols by table; a scale may have a table in each of several sets."""
+    """Counts of symbols by table, from `(tables, SYMBOLS)` before anything is coded; a set of tables has one for each scale."""
 
-    def __init__(self, sets):
-        self.counts = np.tile(prior(), (sets, 1))
+    def __init__(self, counts):
+        self.counts = counts.copy()
         self._refresh()
 
     def of(self, tables):
@@ -93,8 +93,8 @@ class Tables:
 class _Coder:
     """What encoder and decoder share: the tables, and what was coded since they were updated."""
 
-    def __init__(self, sets):
-        self._tables, self._since = Tables(sets), []
+    def __init__(self, counts):
+        self._tables, self._since = Tables(counts), []
 
     def _known(self, tables, symbols, shifts):
         """Returns magnitudes as far as symbols tell them, in the middle of what they leave open."""
@@ -108,21 +108,21 @@ class _Coder:
 
 
 class Encoder(_Coder):
-    """Writes integers frame by frame; `sets` is the number of tables for each scale."""
+    """Writes integers frame by frame; `counts` as for `Tables`."""
 
-    def __init__(self, sets):
-        super().__init__(sets)
+    def __init__(self, counts):
+        super().__init__(counts)
         self._range, self._sizes, self._bits, self._signs = constriction.stream.queue.RangeEncoder(), [], [], []
 
-    def put(self, values, scales, sets):
-        """Takes integers of shape `(n,)`, their scales, and the set of tables for each or for all.
+    def put(self, values, tables):
+        """Takes integers of shape `(n,)` and the table of each.
 
         Returns their magnitudes as a decoder knows them before the end of the frame.
         """
-        sizes, shifts = np.abs(values), SHIFTS[scales]
+        sizes, shifts = np.abs(values), SHIFTS[tables % SCALES]
         self._sizes.append(sizes)
         self._signs.append(values[sizes > 0] < 0)
-        return self._known(scales + sets * SCALES, np.minimum(sizes >> shifts, ESCAPE), shifts)
+        return self._known(tables, np.minimum(sizes >> shifts, ESCAPE), shifts)
 
     def end_frame(self):
         """Codes a frame, updates the tables by it, and returns its magnitudes in the order of `put`."""
@@ -149,15 +149,14 @@ class Encoder(_Coder):
 class Decoder(_Coder):
     """Reads what an `Encoder` wrote. ValueError for bytes that it did not."""
 
-    def __init__(self, data, sets):
-        super().__init__(sets)
+    def __init__(self, data, counts):
+        super().__init__(counts)
         words = np.frombuffer(data + bytes(-len(data) % 4), "<u4")
         self._range, self._bits = constriction.stream.queue.RangeDecoder(words.astype(np.uint32)), _Bits(data[::-1])
 
-    def get(self, scales, sets):
-        """Returns the magnitudes of shape `(n,)` as far as known by now; arguments as for `Encoder.put`."""
-        tables = scales + sets * SCALES
-        return self._known(tables, self._decode(_MODELS, self._tables.of(tables)), SHIFTS[scales])
+    def get(self, tables):
+        """Returns the magnitudes of shape `(n,)` as far as known by now; `tables` as for `Encoder.put`."""
+        return self._known(tables, self._decode(_MODELS, self._tables.of(tables)), SHIFTS[tables % SCALES])
 
     def end_frame(self):
         """Updates the tables by a frame, and returns its magnitudes in the order of `get`."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from fmalib.codec import bitstream, mdct_chunks, quantiser, rate_control
+from fmalib.codec import bitstream, context_models, quantiser, rate_control, waveform
 from fmalib.codec.bitstream import ChunkError, FormatError, Header
 from fmalib.signal import mdct_frames
 
@@ -15,7 +15,7 @@ KBPS = 1, 256
 STEPS = quantiser.step_size(0), 1024.0
 CHUNK_SECONDS = 8
 HOP_SECONDS = 0.032, 0.048, 0.064, 0.096  # the one is taken that codes best
-MODEL_CODES = {"mdct": mdct_chunks}
+PROFILES = {"waveform": waveform}
 FEW_CHUNKS = 8  # are kept, and their step size is searched; that of longer files is steered
 SNR_TRIES = 8
 MEMORY = 0.7  # weight of chunks before the last when the bits of the next are foretold
@@ -46,7 +46,7 @@ def encode(audio, sample_rate, kbps=8, *, step=None, snr=None, model="mdct", pro
         sample_rate: Hz, 8000 to 48,000.
         kbps: kbit/s of the whole file, 1 to 256; from 10 s on it has 97 to 100.5 % of them, if the audio holds so much.
         step, snr: instead of `kbps`, step size of MDCT coefficients, or signal-to-noise ratio in dB.
-        model, profile: "mdct" and "waveform".
+        model, profile: keys of `fmalib.codec.context_models.MODELS` and of PROFILES.
 
     Raises:
         ValueError: anything else, or audio that is not finite.
@@ -93,19 +93,19 @@ def write(source, sink, *, kbps=None, step=None, snr=None, model="mdct", profile
     header = Header(source.sample_rate, source.channels, samples, hop, chunk_frames, 0, model, profile)
     if header.chunks > bitstream.MOST_CHUNKS:
         raise ValueError(f"A file has up to {bitstream.MOST_CHUNKS} chunks of {CHUNK_SECONDS} s. Received: {header.chunks}")
-    total, code = sum(histograms), MODEL_CODES[model]
+    total = sum(histograms)
     chunks = _coefficients(source, hop, chunk_frames, progress)
     overhead = bitstream.OVERHEAD[0] + header.chunks * bitstream.OVERHEAD[1]
     wanted = None if kbps is None else kbps * 125 * samples / source.sample_rate - overhead
     if kbps is None:
         few = list(itertools.islice(chunks, FEW_CHUNKS))
-        number = quantiser.step_number(step) if step else _for_snr(code, few, total, snr)
+        number = quantiser.step_number(step) if step else _for_snr(header, few, total, snr)
         chunks = itertools.chain(few, chunks)
-        bodies = ((number, code.pack(code.quantise(each, number))) for each in chunks)
+        bodies = ((number, _body(each, number, header)) for each in chunks)
     elif header.chunks <= FEW_CHUNKS:
-        bodies = _searched(code, list(chunks), total, wanted)
+        bodies = _searched(header, list(chunks), total, wanted)
     else:
-        bodies = _steered(code, chunks, histograms, wanted)
+        bodies = _steered(header, chunks, histograms, wanted)
     for index, (number, body) in enumerate(bodies):
         if index == 0:
             header = dataclasses.replace(header, step=number)
@@ -171,10 +171,16 @@ def _blocks(reader, number, frames):
     header = reader.header
     body = reader.read(number)
     try:
-        levels = MODEL_CODES[header.model].unpack(body, header.channels, frames, header.hop)
+        levels = PROFILES[header.profile].unpack(body, frames, header)
     except ValueError as error:
         raise ChunkError(number, header, str(error)) from error
-    return mdct_frames.inverse(MODEL_CODES[header.model].dequantise(levels, header.hop))
+    return mdct_frames.inverse(PROFILES[header.profile].dequantise(levels, header))
+
+
+def _body(coefficients, number, header):
+    """Returns the bytes of a chunk's coefficients at the step size with a number."""
+    profile = PROFILES[header.profile]
+    return profile.pack(profile.quantise(coefficients, number, header), header)
 
 
 def _check(source, ways, model, profile):
@@ -188,9 +194,9 @@ def _check(source, ways, model, profile):
     for name, value, (low, high) in (("kbps", kbps, KBPS), ("step", step, STEPS), ("snr", snr, (-10, 120))):
         if value is not None and not low <= value <= high:
             raise ValueError(f"{name} must be from {low:g} to {high:g}. Received: {name}={value!r}")
-    if model not in MODEL_CODES or profile != "waveform":
-        text = f"model must be one of {', '.join(MODEL_CODES)}, profile must be waveform"
-        raise ValueError(f"{text}. Received: model={model!r}, profile={profile!r}")
+    for name, value, table in (("model", model, context_models.MODELS), ("profile", profile, PROFILES)):
+        if value not in table:
+            raise ValueError(f"{name} must be one of {', '.join(table)}. Received: {name}={value!r}")
 
 
 def _hops(sample_rate):
@@ -284,13 +290,14 @@ def _framed(audio, hop):
     return mdct_frames.forward(np.ascontiguousarray(audio.T).reshape(audio.shape[1], -1, hop))
 
 
-def _for_snr(code, chunks, counts, decibels):
+def _for_snr(header, chunks, counts, decibels):
     """Returns the number of the step size for a signal-to-noise ratio; the first chunks tell how far the estimate is off."""
     wanted = decibels + rate_control.snr(sum(map(rate_control.histogram, chunks)), rate_control.for_snr(counts, decibels))
     wanted -= rate_control.snr(counts, rate_control.for_snr(counts, decibels))  # the first chunks may be louder than the rest
-    number, energy = rate_control.for_snr(counts, decibels), sum(np.sum(np.square(each)) for each in chunks)
+    profile, number = PROFILES[header.profile], rate_control.for_snr(counts, decibels)
+    energy = sum(np.sum(np.square(each)) for each in chunks)
     for _ in range(SNR_TRIES if energy else 0):
-        back = [code.dequantise(code.quantise(each, number), each.shape[-1]) for each in chunks]
+        back = [profile.dequantise(profile.quantise(each, number, header), header) for each in chunks]
         error = sum(np.sum(np.square(each - decoded)) for each, decoded in zip(chunks, back))
         off = 10 * np.log10(energy / max(error, 1e-30)) - wanted
         number = int(np.clip(number + off / 6.02 * quantiser.STEPS_PER_OCTAVE, 0, 65_535))  # an octave is 6 dB, or less
@@ -299,13 +306,13 @@ def _for_snr(code, chunks, counts, decibels):
     return number
 
 
-def _searched(code, chunks, counts, wanted):
+def _searched(header, chunks, counts, wanted):
     """Yields (number of the step size, body) of a few chunks, at the one step size that fits best."""
     kept = {}
 
     def size(number):
         kept.clear()
-        kept[number] = [code.pack(code.quantise(each, number)) for each in chunks]
+        kept[number] = [_body(each, number, header) for each in chunks]
         return sum(map(len, kept[number]))
 
     number = rate_control.search(size, counts, max(wanted, 1))
@@ -314,7 +321,7 @@ def _searched(code, chunks, counts, wanted):
     yield from ((number, body) for body in kept[number])
 
 
-def _steered(code, chunks, histograms, wanted):
+def _steered(header, chunks, histograms, wanted):
     """Yields (number of the step size, body) of many chunks: each gets the step size that would use up what is left."""
     real = foretold = 0.0
     left = np.cumsum(histograms[::-1], axis=0)[::-1]  # of each chunk and all behind it
@@ -323,7 +330,7 @@ def _steered(code, chunks, histograms, wanted):
         for _ in range(1 if index else 3):  # the first chunk also tells how bits and their estimate differ
             ratio = real / foretold if foretold else 1.0
             number = rate_control.for_bits(counts, 8 * max(wanted, 1) / ratio)
-            body = code.pack(code.quantise(coefficients, number))
+            body = _body(coefficients, number, header)
             if not index:
                 real = foretold = 0.0
             mine = histograms[min(index, len(histograms) - 1)]

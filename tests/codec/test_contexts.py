@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fmalib.codec import contexts
+from fmalib.codec import contexts, entropy, quantiser
 
 BINS = 16
 
@@ -25,8 +25,7 @@ def test_nothing_is_expected_at_first():
 
 def test_the_frame_before_is_expected_around_a_bin():
     near = contexts.Neighbourhood(1, BINS)
-    near.frame[0, 8] = 100
-    near.next_frame()
+    near.next_frame(100 * (np.arange(BINS) == 8)[None])
     assert not near.frame.any()
     # The running average is a quarter, 16 times as large: 400. At distance 0, 1, 2.
     assert expected_of(near, 0) == [0, 0, 192 * 100 + 20 * 400, 0]
@@ -46,15 +45,14 @@ def test_a_steady_signal_is_expected_at_its_size():
     for _ in range(40):
         near.frame[...] = 50
         inner = [near.expected(number)[0, 4:-4] for number in range(3)]
-        near.next_frame()
+        near.next_frame(np.full((1, 64), 50))
     for found in inner:
         assert np.all(np.abs(found / contexts.UNIT / 50 - 1) < 0.1)
 
 
 def test_channels_are_apart():
     near = contexts.Neighbourhood(2, BINS)
-    near.frame[1] = 5
-    near.next_frame()
+    near.next_frame(np.array([[0], [5]]) + np.zeros((2, BINS), int))
     assert not near.expected(0)[0].any()
     assert near.expected(0)[1].all()
 
@@ -65,3 +63,13 @@ def test_products_of_integers_stay_exact():
     rows[:, 3:] *= contexts.AVERAGE
     own = [sum(2 * weight for _, weight in pairs) for pairs in contexts.OWN]
     assert max(rows.sum(axis=1) * 2 + own) * largest < 2**53
+
+
+def test_tables_follow_scale_pass_and_quantiser():
+    near = contexts.Neighbourhood(1, BINS)
+    near.next_frame(np.eye(1, BINS, 8, dtype=int))  # one odd level: its bin has the other quantiser in the frame after
+    assert near.prior.shape == (6 * entropy.SCALES, entropy.SYMBOLS)
+    for number in range(3):
+        scales = entropy.scales_of(near.expected(number)[0])
+        halves = quantiser.HALFWAY[quantiser.NEXT[0, (np.arange(BINS) == 8).astype(int)]][contexts.PASSES[number]]
+        np.testing.assert_array_equal(near.tables(number)[0], scales + entropy.SCALES * (2 * number + halves))

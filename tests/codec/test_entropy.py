@@ -12,17 +12,17 @@ from fmalib.codec import entropy
 
 def coded(frames, scales, sets=2):
     """Returns (bytes, magnitudes known to the encoder) of frames of integers; even frames use set 0, odd ones set 1."""
-    encoder, known = entropy.Encoder(sets), []
+    encoder, known = entropy.Encoder(np.tile(entropy.prior(), (sets, 1))), []
     for number, (values, scale) in enumerate(zip(frames, scales)):
-        known.append(encoder.put(values, scale, number % sets))
+        known.append(encoder.put(values, scale + number % sets * entropy.SCALES))
         np.testing.assert_array_equal(encoder.end_frame(), np.abs(values))
     return encoder.finish(), known
 
 
 def decoded(data, scales, sets=2):
-    decoder, known, sizes = entropy.Decoder(data, sets), [], [np.zeros(0, np.int64)]
+    decoder, known, sizes = entropy.Decoder(data, np.tile(entropy.prior(), (sets, 1))), [], [np.zeros(0, np.int64)]
     for number, scale in enumerate(scales):
-        known.append(decoder.get(scale, number % sets))
+        known.append(decoder.get(scale + number % sets * entropy.SCALES))
         sizes.append(decoder.end_frame())
     return decoder.finish(np.concatenate(sizes)), known
 
@@ -69,7 +69,7 @@ def test_the_prior_is_the_same_everywhere():
 
 
 def test_tables_learn_and_are_halved():
-    tables = entropy.Tables(1)
+    tables = entropy.Tables(entropy.prior())
     before = tables.counts.copy()
     tables.learn(np.array([3, 3, 5]), np.array([0, 0, 17]))
     change = tables.counts - before
@@ -82,7 +82,7 @@ def test_tables_learn_and_are_halved():
 
 
 def test_counts_fit_into_float32_exactly():
-    tables = entropy.Tables(1)
+    tables = entropy.Tables(entropy.prior())
     tables.learn(np.zeros(2000, int), np.zeros(2000, int))
     np.testing.assert_array_equal(tables.of(np.array([0]))[0], tables.counts[0])
     assert entropy.MOST + entropy.GAIN * 2**18 < 2**24

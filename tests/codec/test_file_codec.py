@@ -367,7 +367,7 @@ def test_the_coder_still_makes_the_golden_bytes_of_their_integers(name):
     make = golden()
     data = (make.FOLDER / f"{name}.fma").read_bytes()
     reader = bitstream.Reader(io.BytesIO(data))
-    code, header = file_codec.MODEL_CODES[reader.header.model], reader.header
+    profile, header = file_codec.PROFILES[reader.header.profile], reader.header
     for number, body in reader:
         first, behind = header.frames_of(number)
-        assert code.pack(code.unpack(body, header.channels, behind - first, header.hop)) == body
+        assert profile.pack(profile.unpack(body, behind - first, header), header) == body

@@ -38,8 +38,7 @@ def integers_of(data):
     reader, found = bitstream.Reader(io.BytesIO(data)), hashlib.sha256()
     for number, body in reader:
         first, behind = reader.header.frames_of(number)
-        code = file_codec.MODEL_CODES[reader.header.model]
-        levels = code.unpack(body, reader.header.channels, behind - first, reader.header.hop)
+        levels = file_codec.PROFILES[reader.header.profile].unpack(body, behind - first, reader.header)
         found.update(np.array([*levels.values.shape, levels.step, levels.mode, *levels.centroid], "<i8").tobytes())
         found.update(levels.values.astype("<i8").tobytes())
     return found.hexdigest()

@@ -1,0 +1,22 @@
+"""Levels to bytes under a context model: order, round trip, and bytes that end too early."""
+
+import numpy as np
+import pytest
+
+from fmalib.codec import contexts, levels
+
+
+def some(shape=(2, 5, 32)):
+    return np.rint(np.random.default_rng(0).laplace(0, 20, shape)).astype(np.int64)
+
+
+def test_levels_come_back():
+    values = some()
+    data = levels.pack(values, contexts.Neighbourhood(2, 32))
+    np.testing.assert_array_equal(levels.unpack(data, values.shape, contexts.Neighbourhood(2, 32)), values)
+
+
+def test_bytes_that_are_cut_are_an_error():
+    data = levels.pack(some(), contexts.Neighbourhood(2, 32))
+    with pytest.raises(ValueError, match="bits are missing"):
+        levels.unpack(data[:8], (2, 5, 32), contexts.Neighbourhood(2, 32))
