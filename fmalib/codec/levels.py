@@ -10,14 +10,29 @@ from fmalib.codec import entropy
 
 def pack(values, near):
     """Returns the bytes of levels, int64 of shape `(channels, frames, bins)`; `near` is a context model at its start."""
-    encoder = entropy.Encoder(near.prior)
+    return _coded(values, near, entropy.Encoder(near.prior)).finish()
+
+
+def bits(values, near):
+    """Returns the ideal code length in bits of each level, float64 of the shape of `values`; arguments as for `pack`.
+
+    `pack` takes a few words more than their sum.
+    """
+    lengths, meter = np.zeros(values.shape), _coded(values, near, entropy.Meter(near.prior))
+    for coded, frame in zip(meter.lengths, lengths.transpose(1, 0, 2)):
+        _in_order(coded, frame, near.parts)
+    return lengths
+
+
+def _coded(values, near, encoder):
+    """Returns the encoder that has coded levels."""
     for frame in values.transpose(1, 0, 2):
         for number, part in enumerate(near.parts):
             tables = near.tables(number)
             near.frame[part] = encoder.put(frame[part].ravel(), tables.ravel()).reshape(tables.shape)
         encoder.end_frame()
         near.next_frame(np.abs(frame))
-    return encoder.finish()
+    return encoder
 
 
 def unpack(data, shape, near):
@@ -37,7 +52,7 @@ def unpack(data, shape, near):
 
 
 def _in_order(coded, frame, parts):
-    """Puts a frame's integers in the order of coding into `(channels, bins)`."""
+    """Puts a frame's numbers in the order of coding into `(channels, bins)`."""
     start = 0
     for part in parts:
         here = frame[part]

@@ -19,6 +19,7 @@ FLOOR_DB = -80.0  # 16-bit rounding noise lies at -78 dB in this STFT
 UNDEFINED_IN_SILENCE = ("si_sdr_db", "added_energy")
 ROOTS = ("spectral_rmse", "magnitude_rmse")  # pooled as the root of the mean square, all others as the mean
 POSITIVE = (*ROOTS, "log_spectral_distance_db", "added_energy", "mel_distance", "stft_distance")
+OPINIONS = {"zimtohrli": (1, 5), "visqol": (1, 5)}  # mean opinion scores, and their range
 MEL_BANDS = {32: 5, 64: 10, 128: 20, 256: 40, 512: 80, 1024: 160, 2048: 320}  # by samples of the window; DAC's
 STFT_WINDOWS = 2048, 512  # samples; DAC's
 LEAST_MAGNITUDE = 1e-5  # below it, both distances see silence
@@ -214,7 +215,7 @@ def pool(table, segments):
     for name in table:
         values = table[name].to_numpy(np.float64)
         defined = ~np.isnan(values) if name in UNDEFINED_IN_SILENCE else np.full(len(values), True)
-        bounds = intervals.POSITIVE if name in POSITIVE else intervals.REAL
+        bounds = intervals.POSITIVE if name in POSITIVE else OPINIONS.get(name, intervals.REAL)
         result[name], result[f"{name}_ci95"] = _pool(values[defined], artists[defined], bounds, root=name in ROOTS)
     return {**result, "n_clips": int(segments["track_id"].nunique()), "n_segments": len(table)}
 

@@ -9,6 +9,7 @@ import importlib
 import importlib.metadata
 
 import numpy as np
+import pandas as pd
 import soxr
 
 from fmalib.codec import metrics
@@ -45,6 +46,28 @@ def visqol(reference, estimate, sample_rate):
 
 
 MEASURES = {"zimtohrli": zimtohrli, "visqol": visqol}
+
+
+def measure(reference, estimate, sample_rate):
+    """Returns what listening measures say of a batch: SI-SDR, mel and STFT distance, and the perceptual ones installed.
+
+    Args:
+        reference, estimate: float arrays of shape `(segments, samples)` at full scale 1, a second or more.
+        sample_rate: Hz.
+
+    Returns:
+        Table with one row a segment: `si_sdr_db`, `mel_distance`, `stft_distance`, and those of `installed()`.
+    """
+    if np.ndim(reference) != 2:
+        raise ValueError(f"A batch of shape (segments, samples) is needed. Received: shape {np.shape(reference)}")
+    columns = {
+        "si_sdr_db": metrics.si_sdr(reference, estimate),
+        "mel_distance": metrics.mel_distance(reference, estimate, sample_rate),
+        "stft_distance": metrics.stft_distance(reference, estimate),
+    }
+    for name, score in installed().items():
+        columns[name] = [score(*pair, sample_rate) for pair in zip(reference, estimate)]
+    return pd.DataFrame(columns, dtype=np.float64)
 
 
 def installed():

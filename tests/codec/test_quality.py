@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soxr
 
-from fmalib.codec import quality
+from fmalib.codec import metrics, quality
 
 HERE = quality.installed()
 RATE = 48_000
@@ -59,6 +59,21 @@ def test_wrong_audio_is_refused_before_any_package_is_asked_for(name, monkeypatc
     broken[7] = np.inf
     with pytest.raises(ValueError, match="Received: inf"):
         measure(sound, broken, RATE)
+
+
+def test_measures_of_a_batch_are_those_of_each_segment(monkeypatch):
+    monkeypatch.setattr(quality, "installed", lambda: {"distance": lambda x, y, rate: np.abs(x - y).max() * rate})
+    reference = np.stack([music(), music()[::-1]])
+    estimate = reference + noise(0.01, reference.shape)
+    table = quality.measure(reference, estimate, RATE)
+    assert list(table) == ["si_sdr_db", "mel_distance", "stft_distance", "distance"]
+    for row, x, y in zip(table.itertuples(), reference, estimate):
+        assert row.si_sdr_db == metrics.si_sdr(x, y)
+        assert row.mel_distance == pytest.approx(metrics.mel_distance(x, y, RATE), rel=1e-6)
+        assert row.stft_distance == pytest.approx(metrics.stft_distance(x, y), rel=1e-6)
+        assert row.distance == np.float64(np.abs(x - y).max() * RATE)
+    with pytest.raises(ValueError, match=r"Received: shape \(96000,\)"):
+        quality.measure(reference[0], estimate[0], RATE)
 
 
 def test_a_missing_package_is_left_out_and_named(monkeypatch):
