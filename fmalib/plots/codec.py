@@ -68,12 +68,13 @@ def listening(table, title):
         _lines(axes, table, table[name], table[f"{name}_ci95"])
         axes.set(xscale="log", yscale="log" if logarithmic else "linear", ylabel=label)
         axes.tick_params(labelbottom=True)
-        axes.grid(alpha=0.3)
         _kbps_ticks(axes, table)
+        _decimal_ticks(axes, table[name].astype(float), logarithmic)
     for axes in grid[-2:]:
         axes.set_xlabel("bitrate / kbit/s")
     figure.suptitle(title)
-    return style.finish(figure, grid=False, loc="best", bbox_to_anchor=None, frameon=True, fontsize=8)
+    figure.legend(*grid[0].get_legend_handles_labels(), loc="outside right upper", frameon=False)
+    return style.finish(figure, legend=False)
 
 
 def bits(parts, title):
@@ -103,6 +104,17 @@ def _kbps_ticks(axes, table):
     axes.set_xticks([2.0**power for power in powers])
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_locator(NullLocator())
+
+
+def _decimal_ticks(axes, values, logarithmic):
+    """Fits the vertical axis to the values, not to intervals of few clips, and writes its numbers as decimals."""
+    low, high = (np.log(values) if logarithmic else values).agg(["min", "max"])
+    limits = np.array([low, high]) + (0.15 * (high - low) + 0.1) * np.array([-1, 1])
+    axes.set_ylim(np.exp(limits) if logarithmic else limits)
+    if logarithmic:
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter("{x:g}")
 
 
 def _lines(axes, table, values, intervals):
