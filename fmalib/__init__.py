@@ -22,8 +22,8 @@ ORDER = {  # package, or module at the top: its modules
     "signal": "stft mel mdct mdct_frames codewords",
     "models": "layers losses original mdct_autoencoders sparse_mdct audeep classifiers architectures",
     "training": "callbacks runs autoencoders",
-    "codec": "quantiser entropy contexts context_models levels rate_control bitstream waveform file_codec commands "
-    "budget metrics quality ablation classical coders",
+    "codec": "quantiser entropy contexts context_models levels rate_control block_switching bitstream waveform file_codec "
+    "commands budget metrics quality ablation classical coders",
     "genres": "evaluation descriptors pooling probes comparison results systems predict",
     "latent": "representations maps clustering deep_clustering variance",
     "plots": "style audio autoencoders codec genres latent players interactive",

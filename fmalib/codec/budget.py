@@ -28,7 +28,7 @@ def parts(data):
     for number in range(header.chunks):
         body, (first, behind) = reader.read(number), header.frames_of(number)
         chunk = file_codec.PROFILES[header.profile].unpack(body, behind - first, header)
-        by_bin = by_bin + _by_bin(chunk.values, header)
+        by_bin = by_bin + _by_bin(chunk, header)
     khz = (np.arange(header.hop) + 0.5) * header.sample_rate / 2000 / header.hop
     bands = {}
     for low, high in itertools.pairwise(KHZ):
@@ -39,10 +39,10 @@ def parts(data):
     return fixed | {"side information": side} | bands
 
 
-def _by_bin(values, header):
-    """Returns the bits that the levels of a chunk, `(channels, frames, bins)`, take in each bin, `(hop,)`."""
-    channels, _, bins = values.shape
+def _by_bin(chunk, header):
+    """Returns the bits that the levels of a chunk take in each bin, `(hop,)`."""
+    channels, _, bins = chunk.values.shape
     total = np.zeros(header.hop)
     if bins:
-        total[:bins] = levels.bits(values, context_models.start(header, channels, bins)).sum(axis=(0, 1))
+        total[:bins] = levels.bits(chunk.values, context_models.start(header, channels, bins), chunk.splits).sum(axis=(0, 1))
     return total

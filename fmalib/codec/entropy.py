@@ -114,14 +114,15 @@ class Encoder(_Coder):
         super().__init__(counts)
         self._range, self._sizes, self._bits, self._signs = constriction.stream.queue.RangeEncoder(), [], [], []
 
-    def put(self, values, tables):
-        """Takes integers of shape `(n,)` and the table of each.
+    def put(self, values, tables, *, signed=True):
+        """Takes integers of shape `(n,)` and the table of each; no sign is sent where `signed` is false.
 
         Returns their magnitudes as a decoder knows them before the end of the frame.
         """
         sizes, shifts = np.abs(values), SHIFTS[tables % SCALES]
         self._sizes.append(sizes)
-        self._signs.append(values[sizes > 0] < 0)
+        if signed:
+            self._signs.append(values[sizes > 0] < 0)
         return self._known(tables, np.minimum(sizes >> shifts, ESCAPE), shifts)
 
     def end_frame(self):

@@ -88,20 +88,24 @@ def write(source, sink, *, kbps=None, step=None, snr=None, model="mdct", profile
         progress: function that is called with samples read, twice for each.
     """
     _check(source, (kbps, step, snr), model, profile)
-    hop, samples, histograms = _measure(source, kbps, step, snr, progress)
+    hop, samples, histograms = _measure(source, (kbps, step, snr), model, progress)
     chunk_frames = _chunk_frames(samples, source.sample_rate, hop)
     header = Header(source.sample_rate, source.channels, samples, hop, chunk_frames, 0, model, profile)
     if header.chunks > bitstream.MOST_CHUNKS:
         raise ValueError(f"A file has up to {bitstream.MOST_CHUNKS} chunks of {CHUNK_SECONDS} s. Received: {header.chunks}")
     total = sum(histograms)
-    chunks = _coefficients(source, hop, chunk_frames, progress)
     overhead = bitstream.OVERHEAD[0] + header.chunks * bitstream.OVERHEAD[1]
     wanted = None if kbps is None else kbps * 125 * samples / source.sample_rate - overhead
+    if kbps is not None:
+        about = rate_control.for_bits(total, 8 * max(wanted, 1))
+    else:
+        about = quantiser.step_number(step) if step else rate_control.for_snr(total, snr)
+    blocks = _blocks_of(source, hop, chunk_frames, progress)
+    chunks = (PROFILES[profile].analyse(each, about, header) for each in blocks)
     if kbps is None:
         few = list(itertools.islice(chunks, FEW_CHUNKS))
-        number = quantiser.step_number(step) if step else _for_snr(header, few, total, snr)
-        chunks = itertools.chain(few, chunks)
-        bodies = ((number, _body(each, number, header)) for each in chunks)
+        number = about if step else _for_snr(header, few, total, snr)
+        bodies = ((number, _body(each, number, header)) for each in itertools.chain(few, chunks))
     elif header.chunks <= FEW_CHUNKS:
         bodies = _searched(header, list(chunks), total, wanted)
     else:
@@ -130,7 +134,7 @@ def read(reader, *, start=0, stop=None, keep_going=False, damaged=None):
     for number in chunks:
         first, behind = header.frames_of(number)
         try:
-            blocks = _blocks(reader, number, behind - first)
+            blocks = _decoded(reader, number, behind - first)
             there += 1
         except ChunkError as error:
             blocks = None
@@ -166,7 +170,7 @@ def _joined(header, blocks, tail, frames):
     return done, blocks[:, -1]
 
 
-def _blocks(reader, number, frames):
+def _decoded(reader, number, frames):
     """Returns the audio of a chunk in blocks `(channels, frames + 1, hop)`, float64."""
     header = reader.header
     body = reader.read(number)
@@ -174,13 +178,13 @@ def _blocks(reader, number, frames):
         levels = PROFILES[header.profile].unpack(body, frames, header)
     except ValueError as error:
         raise ChunkError(number, header, str(error)) from error
-    return mdct_frames.inverse(PROFILES[header.profile].dequantise(levels, header))
+    return PROFILES[header.profile].synthesise(levels, header)
 
 
-def _body(coefficients, number, header):
-    """Returns the bytes of a chunk's coefficients at the step size with a number."""
+def _body(frames, number, header):
+    """Returns the bytes of a chunk's frames, as its profile analyses them, at the step size with a number."""
     profile = PROFILES[header.profile]
-    return profile.pack(profile.quantise(coefficients, number, header), header)
+    return profile.pack(profile.quantise(frames, number, header), header)
 
 
 def _check(source, ways, model, profile):
@@ -210,9 +214,9 @@ def _chunk_frames(samples, sample_rate, hop):
     return -(-frames // max(1, round(frames * hop / (sample_rate * CHUNK_SECONDS))))
 
 
-def _measure(source, kbps, step, snr, progress):
+def _measure(source, ways, model, progress):
     """Returns (best hop, samples, histogram of each chunk with it), by one pass over the audio."""
-    hops = _hops(source.sample_rate)
+    hops, (kbps, step, snr) = _hops(source.sample_rate), ways
     found, samples = [[] for _ in hops], 0
     for piece in _pieces(source, round(source.sample_rate * CHUNK_SECONDS), progress):
         samples += len(piece)
@@ -228,6 +232,8 @@ def _measure(source, kbps, step, snr, progress):
     else:
         sizes = [rate_control.bits(total, rate_control.for_snr(total, snr)) for total in totals]
     best = int(np.argmin(sizes))
+    if context_models.MODELS[model].switches:  # frames that can be cut may be longer
+        best = min(best + 1, len(hops) - 1)
     return hops[best], samples, found[best]
 
 
@@ -270,35 +276,36 @@ def _check_values(block, seen, sample_rate):
             raise ValueError(f"Audio must be {text}. Received: {block[sample, channel]} {where}")
 
 
-def _coefficients(source, hop, chunk_frames, progress):
-    """Yields the coefficients of each chunk, float64 `(channels, frames, hop)`."""
+def _blocks_of(source, hop, chunk_frames, progress):
+    """Yields the audio of each chunk in blocks, float64 `(channels, frames + 1, hop)`."""
     before, left = np.zeros((hop, source.channels)), None
     for piece in _pieces(source, hop * chunk_frames, progress):
         if left is not None:
-            yield _framed(np.concatenate([before, left]), hop)
+            yield _in_blocks(np.concatenate([before, left]), hop)
             before = left[-hop:]
         left = piece
     blocks = -(-len(left) // hop) + 1  # the last one is silence
     audio = np.concatenate([before, left, np.zeros((blocks * hop - len(left), source.channels))])
     whole = audio[: (chunk_frames + 1) * hop]
-    yield _framed(whole, hop)
+    yield _in_blocks(whole, hop)
     if blocks > chunk_frames:
-        yield _framed(audio[chunk_frames * hop :], hop)
+        yield _in_blocks(audio[chunk_frames * hop :], hop)
 
 
-def _framed(audio, hop):
-    return mdct_frames.forward(np.ascontiguousarray(audio.T).reshape(audio.shape[1], -1, hop))
+def _in_blocks(audio, hop):
+    return np.ascontiguousarray(audio.T).reshape(audio.shape[1], -1, hop)
 
 
 def _for_snr(header, chunks, counts, decibels):
     """Returns the number of the step size for a signal-to-noise ratio; the first chunks tell how far the estimate is off."""
-    wanted = decibels + rate_control.snr(sum(map(rate_control.histogram, chunks)), rate_control.for_snr(counts, decibels))
+    mine = sum(rate_control.histogram(each.coefficients) for each in chunks)
+    wanted = decibels + rate_control.snr(mine, rate_control.for_snr(counts, decibels))
     wanted -= rate_control.snr(counts, rate_control.for_snr(counts, decibels))  # the first chunks may be louder than the rest
     profile, number = PROFILES[header.profile], rate_control.for_snr(counts, decibels)
-    energy = sum(np.sum(np.square(each)) for each in chunks)
+    energy = sum(np.sum(np.square(each.coefficients)) for each in chunks)
     for _ in range(SNR_TRIES if energy else 0):
         back = [profile.dequantise(profile.quantise(each, number, header), header) for each in chunks]
-        error = sum(np.sum(np.square(each - decoded)) for each, decoded in zip(chunks, back))
+        error = sum(np.sum(np.square(each.coefficients - decoded)) for each, decoded in zip(chunks, back))
         off = 10 * np.log10(energy / max(error, 1e-30)) - wanted
         number = int(np.clip(number + off / 6.02 * quantiser.STEPS_PER_OCTAVE, 0, 65_535))  # an octave is 6 dB, or less
         if abs(off) < 0.1:
@@ -325,12 +332,12 @@ def _steered(header, chunks, histograms, wanted):
     """Yields (number of the step size, body) of many chunks: each gets the step size that would use up what is left."""
     real = foretold = 0.0
     left = np.cumsum(histograms[::-1], axis=0)[::-1]  # of each chunk and all behind it
-    for index, coefficients in enumerate(chunks):
+    for index, frames in enumerate(chunks):
         counts = left[min(index, len(left) - 1)]
         for _ in range(1 if index else 3):  # the first chunk also tells how bits and their estimate differ
             ratio = real / foretold if foretold else 1.0
             number = rate_control.for_bits(counts, 8 * max(wanted, 1) / ratio)
-            body = _body(coefficients, number, header)
+            body = _body(frames, number, header)
             if not index:
                 real = foretold = 0.0
             mine = histograms[min(index, len(histograms) - 1)]

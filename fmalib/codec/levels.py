@@ -8,27 +8,36 @@ import numpy as np
 from fmalib.codec import entropy
 
 
-def pack(values, near):
-    """Returns the bytes of levels, int64 of shape `(channels, frames, bins)`; `near` is a context model at its start."""
-    return _coded(values, near, entropy.Encoder(near.prior)).finish()
+def pack(values, near, splits=None):
+    """Returns the bytes of levels.
+
+    Args:
+        values: int64 of shape `(channels, frames, bins)`.
+        near: a context model at its start.
+        splits: of the frames, int64 of shape `(frames,)`, or None for a context model that has no `split_table`.
+    """
+    return _coded(values, near, splits, entropy.Encoder(near.prior)).finish()
 
 
-def bits(values, near):
+def bits(values, near, splits=None):
     """Returns the ideal code length in bits of each level, float64 of the shape of `values`; arguments as for `pack`.
 
-    `pack` takes a few words more than their sum.
+    `pack` takes a few words more than their sum, and the splits.
     """
-    lengths, meter = np.zeros(values.shape), _coded(values, near, entropy.Meter(near.prior))
+    lengths, meter = np.zeros(values.shape), _coded(values, near, splits, entropy.Meter(near.prior))
     for coded, frame in zip(meter.lengths, lengths.transpose(1, 0, 2)):
-        _in_order(coded, frame, near.parts)
+        _in_order(coded[1 if near.switches else 0 :], frame, near.parts)
     return lengths
 
 
-def _coded(values, near, encoder):
+def _coded(values, near, splits, encoder):
     """Returns the encoder that has coded levels."""
-    for frame in values.transpose(1, 0, 2):
-        for number, part in enumerate(near.parts):
-            tables = near.tables(number)
+    for number, frame in enumerate(values.transpose(1, 0, 2)):
+        if near.switches:
+            encoder.put(splits[[number]], near.split_table(), signed=False)
+            near.split = int(splits[number])
+        for place, part in enumerate(near.parts):
+            tables = near.tables(place)
             near.frame[part] = encoder.put(frame[part].ravel(), tables.ravel()).reshape(tables.shape)
         encoder.end_frame()
         near.next_frame(np.abs(frame))
@@ -36,19 +45,30 @@ def _coded(values, near, encoder):
 
 
 def unpack(data, shape, near):
-    """Returns the levels, int64 of shape `(channels, frames, bins)`, of bytes by `pack`; ValueError for others."""
-    values, coded = np.zeros(shape, np.int64), [np.zeros(0, np.int64)]
+    """Returns (levels, splits of the frames) of bytes by `pack`, int64; splits are 0 without switching.
+
+    Args:
+        data: bytes.
+        shape: `(channels, frames, bins)`.
+        near: as for `pack`.
+
+    Raises:
+        ValueError: other bytes.
+    """
+    values, splits, coded = np.zeros(shape, np.int64), np.zeros(shape[1], np.int64), []
     decoder, frames = entropy.Decoder(data, near.prior), values.transpose(1, 0, 2)
-    for frame in frames:
-        for number, part in enumerate(near.parts):
-            tables = near.tables(number)
+    for number, frame in enumerate(frames):
+        if near.switches:
+            splits[number] = near.split = min(int(decoder.get(near.split_table())[0]), near.switches)
+        for place, part in enumerate(near.parts):
+            tables = near.tables(place)
             near.frame[part] = decoder.get(tables.ravel()).reshape(tables.shape)
-        coded.append(decoder.end_frame())
+        coded.append(decoder.end_frame()[1 if near.switches else 0 :])
         _in_order(coded[-1], frame, near.parts)
         near.next_frame(frame)
     for integers, frame in zip(decoder.finish(np.concatenate(coded)).reshape(len(frames), -1), frames):
         _in_order(integers, frame, near.parts)
-    return values
+    return values, splits
 
 
 def _in_order(coded, frame, parts):

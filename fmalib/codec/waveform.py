@@ -5,7 +5,8 @@ import struct
 
 import numpy as np
 
-from fmalib.codec import context_models, contexts, levels, quantiser
+from fmalib.codec import block_switching, context_models, contexts, levels, quantiser
+from fmalib.signal import mdct_frames
 
 HEAD = struct.Struct(">HHB6b")  # number of the step, bins that are coded, mode, six centroids
 ROUND_BINS = 16
@@ -21,18 +22,34 @@ class Levels:
         step: number of the step size.
         mode: 0, or `MID_SIDE`.
         centroid: as by `fmalib.codec.quantiser.centroids`.
+        splits: of the frames, as for `fmalib.signal.mdct_frames.forward`; None where the model cuts none.
     """
 
     values: np.ndarray
     step: int
     mode: int = 0
     centroid: tuple = (0,) * 6
+    splits: np.ndarray | None = None
 
 
-def quantise(coefficients, step, header):
-    """Returns the `Levels` of coefficients `(channels, frames, hop)` at the step size with number `step`."""
-    size, mode = quantiser.step_size(step), 0
-    if len(coefficients) == 2:
+@dataclasses.dataclass(frozen=True)
+class Frames:
+    """MDCT coefficients, float64 of shape `(channels, frames, hop)`, and the splits of their frames, or None."""
+
+    coefficients: np.ndarray
+    splits: np.ndarray | None = None
+
+
+def analyse(blocks, number, header):
+    """Returns the `Frames` of audio in blocks `(channels, frames + 1, hop)`, cut for a step size near the one with a number."""
+    splits = block_switching.choose(blocks, number) if context_models.switches(header) else None
+    return Frames(mdct_frames.forward(blocks, splits), splits)
+
+
+def quantise(frames, number, header):
+    """Returns the `Levels` of `Frames` at the step size with a number."""
+    coefficients, size, mode = frames.coefficients, quantiser.step_size(number), 0
+    if header.channels == 2:
         rotated = _rotate(coefficients)
         if _cost(rotated / size) < _cost(coefficients / size):
             coefficients, mode = rotated, MID_SIDE
@@ -40,7 +57,7 @@ def quantise(coefficients, step, header):
     centroid = quantiser.centroids(coefficients, values, size)
     used = np.flatnonzero(values.any(axis=(0, 1)))
     bins = min(-(-(used[-1] + 1) // ROUND_BINS) * ROUND_BINS, values.shape[-1]) if len(used) else 0
-    return Levels(values[..., :bins], step, mode, tuple(centroid))
+    return Levels(values[..., :bins], number, mode, tuple(centroid), frames.splits)
 
 
 def dequantise(chunk, header):
@@ -51,11 +68,16 @@ def dequantise(chunk, header):
     return _rotate(coefficients) if chunk.mode == MID_SIDE else coefficients
 
 
+def synthesise(chunk, header):
+    """Returns audio in blocks `(channels, frames + 1, hop)` of `Levels`; the first and the last hold one frame's half only."""
+    return mdct_frames.inverse(dequantise(chunk, header), chunk.splits)
+
+
 def pack(chunk, header):
     """Returns the bytes of `Levels`."""
     channels, _, bins = chunk.values.shape
     head = HEAD.pack(chunk.step, bins, chunk.mode, *chunk.centroid)
-    return head + levels.pack(chunk.values, context_models.start(header, channels, bins)) if bins else head
+    return head + levels.pack(chunk.values, context_models.start(header, channels, bins), chunk.splits) if bins else head
 
 
 def unpack(data, frames, header):
@@ -66,10 +88,11 @@ def unpack(data, frames, header):
     channels, hop = header.channels, header.hop
     if bins > hop or bins % contexts.MULTIPLE or mode > (MID_SIDE if channels == 2 else 0):
         raise ValueError(f"a chunk has up to {hop} bins and mode 0 or 1. Received: {bins} bins, mode {mode}")
-    values = np.zeros((channels, frames, bins), np.int64)
+    values, splits = np.zeros((channels, frames, bins), np.int64), np.zeros(frames, np.int64)
     if bins:
-        values = levels.unpack(data[HEAD.size :], values.shape, context_models.start(header, channels, bins))
-    return Levels(values, step, mode, tuple(centroid))
+        near = context_models.start(header, channels, bins)
+        values, splits = levels.unpack(data[HEAD.size :], values.shape, near)
+    return Levels(values, step, mode, tuple(centroid), splits if context_models.switches(header) else None)
 
 
 def _rotate(coefficients):

@@ -17,28 +17,56 @@ def window(hop):
     return np.sin(np.pi / 2 * (place + np.square(np.sin(np.pi * place)) / 2))
 
 
-def forward(blocks):
-    """Returns the coefficients, float64 `(..., frames, hop)`, of audio in blocks `(..., frames + 1, hop)`; hop is even.
+def forward(blocks, splits=None):
+    """Returns the coefficients, float64 `(..., frames, hop)`, of audio in blocks `(..., frames + 1, hop)`.
 
-    A frame covers two blocks and shares each with a neighbour; the transform is orthonormal (Princen et al. 1987).
+    A frame lies between the middles of two blocks and overlaps its neighbours; the transform is orthonormal (Princen et al.
+    1987).
+    With `splits`, frames are cut into `2**split` parts of equal length with a transform each, and two neighbours overlap by the
+    shorter one (Edler 1989). The coefficients of the parts are interleaved, so that a frame is in the order of frequencies.
+
+    Args:
+        splits: int array of shape `(frames,)`, or None for no cuts; `hop` is a multiple of twice the number of parts.
     """
-    hop = blocks.shape[-1]
-    rise, half = window(hop), hop // 2
-    first, second = blocks[..., :-1, :] * rise, blocks[..., 1:, :] * rise[::-1]
-    folded = [-second[..., half - 1 :: -1] - second[..., half:], first[..., :half] - first[..., : half - 1 : -1]]
-    return dct(np.concatenate(folded, axis=-1), type=4, norm="ortho", axis=-1)
+    *shape, count, hop = blocks.shape
+    splits = np.zeros(count - 1, int) if splits is None else np.asarray(splits)
+    audio = np.array(blocks, np.float64).reshape(*shape, -1)
+    _fold(audio, splits, hop, 1)
+    inner, coefficients = audio[..., hop // 2 : -hop // 2].reshape(*shape, -1, hop), np.empty((*shape, count - 1, hop))
+    for split in np.unique(splits):
+        parts = inner[..., splits == split, :].reshape(*shape, -1, 1 << split, hop >> split)[..., ::-1]
+        parts = -dct(parts, type=4, norm="ortho", axis=-1)
+        coefficients[..., splits == split, :] = np.swapaxes(parts, -1, -2).reshape(*shape, -1, hop)
+    return coefficients
 
 
-def inverse(coefficients):
-    """Returns audio in blocks, float64 `(..., frames + 1, hop)`, of coefficients `(..., frames, hop)`.
+def inverse(coefficients, splits=None):
+    """Returns audio in blocks, float64 `(..., frames + 1, hop)`, of coefficients `(..., frames, hop)`, cut as by `forward`.
 
     The first and the last block hold one frame's half only; the neighbouring chunk's half, added, completes them.
     """
-    hop = coefficients.shape[-1]
-    rise, half = window(hop), hop // 2
-    folded = dct(coefficients, type=4, norm="ortho", axis=-1)
-    low, high = folded[..., :half], folded[..., half:]
-    blocks = np.zeros((*coefficients.shape[:-2], coefficients.shape[-2] + 1, hop))
-    blocks[..., :-1, :] = np.concatenate([high, -high[..., ::-1]], axis=-1) * rise
-    blocks[..., 1:, :] += np.concatenate([-low[..., ::-1], -low], axis=-1) * rise[::-1]
-    return blocks
+    *shape, count, hop = coefficients.shape
+    splits = np.zeros(count, int) if splits is None else np.asarray(splits)
+    audio, inner = np.zeros((*shape, (count + 1) * hop)), np.empty(coefficients.shape)
+    for split in np.unique(splits):
+        parts = np.swapaxes(coefficients[..., splits == split, :].reshape(*shape, -1, hop >> split, 1 << split), -1, -2)
+        parts = -dct(parts, type=4, norm="ortho", axis=-1)[..., ::-1]
+        inner[..., splits == split, :] = parts.reshape(*shape, -1, hop)
+    audio[..., hop // 2 : -hop // 2] = inner.reshape(*shape, -1)
+    _fold(audio, splits, hop, -1)
+    return audio.reshape(*shape, count + 1, hop)
+
+
+def _fold(audio, splits, hop, sign):
+    """Rotates samples at equal distance from each border of two parts, in place; `sign` -1 is the way back."""
+    lengths = np.concatenate([np.full(1 << split, hop >> split) for split in splits.tolist()])
+    borders = hop // 2 + np.concatenate([[0], np.cumsum(lengths)])
+    widths = np.minimum(np.append(lengths[0], lengths), np.append(lengths, lengths[-1]))
+    for width in np.unique(widths):
+        reach, rise = np.arange(width // 2), window(width)
+        behind = borders[widths == width, None] + reach
+        before = behind - 2 * reach - 1
+        large, small = rise[width // 2 :], sign * rise[width // 2 - 1 :: -1]
+        first, second = audio[..., before], audio[..., behind]
+        audio[..., behind] = large * second - small * first
+        audio[..., before] = large * first + small * second

@@ -13,7 +13,9 @@ def some(shape=(2, 5, 32)):
 def test_levels_come_back():
     values = some()
     data = levels.pack(values, contexts.Neighbourhood(2, 32))
-    np.testing.assert_array_equal(levels.unpack(data, values.shape, contexts.Neighbourhood(2, 32)), values)
+    back, splits = levels.unpack(data, values.shape, contexts.Neighbourhood(2, 32))
+    np.testing.assert_array_equal(back, values)
+    assert splits.tolist() == [0] * 5
 
 
 def test_bytes_that_are_cut_are_an_error():

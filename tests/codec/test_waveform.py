@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from fmalib.codec import quantiser, waveform
 from fmalib.codec.bitstream import Header
-from fmalib.codec.waveform import Levels
+from fmalib.codec.waveform import Frames, Levels
 
 
 def header(channels, hop):
@@ -34,7 +34,7 @@ def test_levels_survive(seed, channels, frames, bins, octave):
 
 
 def test_silence_takes_the_head_only():
-    levels = waveform.quantise(np.zeros((2, 50, 512)), 30_000, header(2, 512))
+    levels = waveform.quantise(Frames(np.zeros((2, 50, 512))), 30_000, header(2, 512))
     data = waveform.pack(levels, header(2, 512))
     assert len(data) == waveform.HEAD.size
     assert not waveform.dequantise(waveform.unpack(data, 50, header(2, 512)), header(2, 512)).any()
@@ -43,22 +43,22 @@ def test_silence_takes_the_head_only():
 def test_only_bins_that_are_used_are_coded():
     coefficients = np.zeros((1, 3, 512))
     coefficients[0, 1, 100] = 5.0
-    levels = waveform.quantise(coefficients, quantiser.step_number(1.0), header(1, 512))
+    levels = waveform.quantise(Frames(coefficients), quantiser.step_number(1.0), header(1, 512))
     assert levels.values.shape == (1, 3, 112)
     assert levels.values[0, 1, 100] == 5
 
 
 def test_equal_channels_are_mid_and_side():
     left = np.random.default_rng(0).normal(size=(8, 64))
-    assert waveform.quantise(np.stack([left, left]), 30_000, header(2, 64)).mode == waveform.MID_SIDE
-    assert waveform.quantise(np.stack([left, np.zeros((8, 64))]), 30_000, header(2, 64)).mode == 0
+    assert waveform.quantise(Frames(np.stack([left, left])), 30_000, header(2, 64)).mode == waveform.MID_SIDE
+    assert waveform.quantise(Frames(np.stack([left, np.zeros((8, 64))])), 30_000, header(2, 64)).mode == 0
 
 
 @pytest.mark.parametrize("step", [0.5, 0.01])
 def test_coefficients_are_as_near_as_the_step(step):
     coefficients = np.random.default_rng(0).normal(size=(2, 8, 64))
     coefficients[1] = 0.9 * coefficients[0]
-    levels = waveform.quantise(coefficients, quantiser.step_number(step), header(2, 64))
+    levels = waveform.quantise(Frames(coefficients), quantiser.step_number(step), header(2, 64))
     back = waveform.dequantise(waveform.unpack(waveform.pack(levels, header(2, 64)), 8, header(2, 64)), header(2, 64))
     assert levels.mode == waveform.MID_SIDE
     assert np.abs(back - coefficients).max() < step

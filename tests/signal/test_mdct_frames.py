@@ -34,3 +34,20 @@ def test_two_halves_make_the_whole():
     whole = mdct_frames.inverse(coefficients)
     first, second = mdct_frames.inverse(coefficients[:4]), mdct_frames.inverse(coefficients[4:])
     np.testing.assert_array_equal(np.concatenate([first[:-1], (first[-1] + second[0])[None], second[1:]]), whole)
+
+
+@pytest.mark.parametrize("splits", [[0, 1, 3, 0, 2, 2, 1, 0], [3, 3, 3, 3, 3, 3, 3, 3]])
+def test_cut_frames_come_back_and_are_orthonormal(splits):
+    blocks = np.random.default_rng(0).normal(size=(2, 9, 64))
+    blocks[:, [0, -1]] = 0
+    coefficients = mdct_frames.forward(blocks, splits)
+    np.testing.assert_allclose(mdct_frames.inverse(coefficients, splits), blocks, atol=1e-12)
+    assert np.sum(coefficients**2) == pytest.approx(np.sum(blocks**2), rel=1e-12)
+
+
+def test_the_parts_of_a_frame_are_interleaved():
+    """All frames cut in two are a transform of half the hop, whose first border lies half a hop nearer to the start."""
+    blocks = np.random.default_rng(0).normal(size=(4, 64))
+    coefficients = mdct_frames.forward(blocks, [1, 1, 1])
+    shorter = mdct_frames.forward(blocks.ravel()[16:-16].reshape(7, 32))
+    np.testing.assert_allclose(coefficients.reshape(3, 32, 2).swapaxes(1, 2).reshape(6, 32), shorter, atol=1e-12)
