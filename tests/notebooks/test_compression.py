@@ -84,7 +84,7 @@ def test_metrics_of_the_compression_study(executed):
     assert slowest == {"mdct": 1, "MP3": 16, "Opus": 16}  # of 1, 16 and 320; neither MP3 nor Opus has 1, and nothing says so
     at_16 = {row["codec"]: row["real_kbps"] for row in demo if row["asked_kbps"] == 16}
     assert max(at_16.values()) / min(at_16.values()) < 1.1  # files of equal bytes
-    assert error["mdct", None] < 0.5 * error["sparse codewords", 32]  # without any training
+    assert error["mdct", None] < 0.6 * error["sparse codewords", 32]  # without any training
 
 
 def test_metrics_of_files(executed):
