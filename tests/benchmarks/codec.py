@@ -4,9 +4,10 @@ Rate-distortion on the segments that 05_compression measures, at 8 kHz; with `--
 own rate, channels averaged, and by listening measures at 48 kHz. Where a CSV with the columns `path` and `split` lies in that
 folder, only its test files count. MP3 and Opus optimise for the ear, not for the error of the waveform.
 
-Speed is in multiples of real time, by processor time of one thread. `--baselines FILE` names a module with the functions
-`waveform` and `listening` of (audio, kbps, rate) to compare with, whose bits are counted, not written. `--json FILE` keeps all
-numbers, also those of each clip. Intervals are 95 %, over artists, of differences on the same clips.
+The ablation replaces one part of the codec by a plainer one. Speed is in multiples of real time, by processor time of one
+thread. `--baselines FILE` names a module with the functions `waveform` and `listening` of (audio, kbps, rate) to compare with,
+whose bits are counted, not written. `--json FILE` keeps all numbers, also those of each clip. Intervals are 95 %, over artists,
+of differences on the same clips.
 """
 
 import argparse
@@ -28,7 +29,7 @@ import threadpoolctl
 
 import fmalib.codec
 from fmalib import files, intervals
-from fmalib.codec import classical, coders, metrics, quality
+from fmalib.codec import ablation, classical, coders, metrics, quality
 from fmalib.data import audio_cache, datasets, formats, segments
 from fmalib.data.audio import to_int16
 from fmalib.models import architectures
@@ -261,6 +262,14 @@ def speed(audio, rate, kbps_list):
     return rows
 
 
+def without_parts(pieces):
+    """Returns what each part of the codec buys, in percent of the bytes at equal error, and prints it."""
+    by_artist = {piece.artist: [each.audio for each in pieces if each.artist == piece.artist] for piece in pieces}
+    table = pd.concat([ablation.table(by_artist, pieces[0].rate, model=model) for model in ablation.VARIANTS])
+    print(table.to_string(index=False, float_format="{:+.1f}".format))
+    return table.to_dict("records")
+
+
 def test_segments(options):
     """Returns the pieces that 05_compression measures in the frequency domain."""
     data, rate = datasets.load(options.dataset, options.data_dir), architectures.SAMPLE_RATES["frequency"]
@@ -293,7 +302,9 @@ def parser():
     result.add_argument("--at-most", type=int, default=1000, help="segments, and songs")
     result.add_argument("--listening-kbps", type=float, nargs="+", default=HEARD_KBPS, metavar="K")
     result.add_argument("--against", help="codec of paired differences by listening measures")
-    result.add_argument("--only", nargs="+", choices=["segments", "songs", "listening", "speed"], help="default: all")
+    result.add_argument(
+        "--only", nargs="+", choices=["segments", "ablation", "songs", "listening", "speed"], help="default: all"
+    )
     return result
 
 
@@ -301,12 +312,14 @@ def main():
     options = parser().parse_args()
     asked = lambda part: not options.only or part in options.only  # noqa: E731
     found, result = compared(options.baselines), {}
-    if asked("segments") or asked("speed"):
+    if asked("segments") or asked("ablation") or asked("speed"):
         pieces = test_segments(options)
         long = np.concatenate([piece.audio for piece in pieces[:12]])[:, None]
     if asked("segments"):
         print(f"{len(pieces)} segments of {pieces[0].seconds:.2f} s, {pieces[0].rate} Hz")
         result["segments"] = rate_distortion(pieces, KBPS, found)
+    if asked("ablation"):
+        result["ablation"] = without_parts(pieces)
     if asked("speed"):
         result["speed"] = speed(long, pieces[0].rate, SPEED_KBPS)
     if options.songs:
