@@ -23,7 +23,8 @@
 #   architectures and losses, see where the bits of a file go, and play one song from 1 to 320 kbit/s.
 # - **It needs** nothing: the default is synthetic music and two epochs. For real results, set `dataset` to `fma_small`,
 #   `data_dir` to its folder, and `epochs` to 50.
-# - **It takes** about eleven minutes on two cores the first time, seven with two latent sizes; trained networks are found again.
+# - **It takes** about eleven minutes on two cores the first time, seven with two latent sizes. Trained networks are found
+#   again.
 
 # %%
 import importlib
