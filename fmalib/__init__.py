@@ -20,10 +20,12 @@ ORDER = {  # package, or module at the top: its modules
     "data": "tracks splits excerpts mpeg ffmpeg tags containers audio formats file_facts fma genre_folder "
     "synth_recipes synth_instruments synth_render synth datasets audio_cache segments",
     "signal": "stft mel mdct mdct_frames codewords",
-    "models": "layers losses original mdct_autoencoders sparse_mdct audeep classifiers architectures",
+    "models": "layers entropy_layers losses original mdct_autoencoders sparse_mdct audeep classifiers context_network "
+    "architectures",
     "training": "callbacks runs autoencoders",
-    "codec": "quantiser entropy contexts context_models levels rate_control block_switching bitstream waveform file_codec "
-    "commands budget metrics quality ablation classical coders",
+    "codec": "bitstream quantiser entropy contexts integer_network learned_contexts context_models levels rate_control "
+    "block_switching waveform envelope listening file_codec context_training commands "
+    "budget metrics quality ablation classical coders",
     "genres": "evaluation descriptors pooling probes comparison results systems predict",
     "latent": "representations maps clustering deep_clustering variance",
     "plots": "style audio autoencoders codec genres latent players interactive",

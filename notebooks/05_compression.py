@@ -368,7 +368,8 @@ setup.show(plots.codec.bits(bits, f"{data.name}: where the bits of one clip go")
 
 # %%
 pieces = {artist: [piece] for artist, piece in zip(few["artist"][:4], audio.numpy())}
-ablated = pd.concat([ablation.table(pieces, rate, model=model) for model in ablation.VARIANTS])
+models = [model for model, profile in coders.PAIRS if profile == "waveform"]
+ablated = pd.concat([ablation.table(pieces, rate, model=model) for model in models])
 bars = {f"{row.model}: {row.variant}": (row.percent, row.percent_ci95) for row in ablated.itertuples()}
 title = f"{data.name}: without one part, {len(pieces)} test clips"
 setup.show(plots.codec.errors(bars, "more bytes at equal error / %", title), "ablation")

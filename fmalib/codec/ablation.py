@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from fmalib import intervals
-from fmalib.codec import context_models, contexts, entropy, file_codec, metrics, quantiser
+from fmalib.codec import contexts, entropy, file_codec, learned_contexts, metrics, quantiser
 from fmalib.progress import bar
 
 STEPS = 2.0, 0.7, 0.25, 0.08  # times the root mean square of the audio
@@ -49,34 +49,40 @@ class Variant:
     Attributes:
         name: in tables and plots.
         model: of `fmalib.codec.context_models.MODELS`; None for the model that is ablated.
-        replaced: (module, attribute, substitute) of each replacement.
-        context_model: class in the place of the model's, or None.
+        replaced: (module or class, attribute, substitute) of each replacement.
     """
 
     name: str
     model: str | None = None
     replaced: tuple = ()
-    context_model: type | None = None
 
     @contextlib.contextmanager
     def active(self, model):
         """Returns a context in which the codec is this variant of a model; it gives the name of the model to ask for."""
         with contextlib.ExitStack() as stack:
-            for module, attribute, substitute in self.replaced:
-                stack.enter_context(mock.patch.object(module, attribute, substitute))
-            if self.context_model:
-                stack.enter_context(mock.patch.dict(context_models.MODELS, {self.model or model: self.context_model}))
+            for owner, attribute, substitute in self.replaced:
+                stack.enter_context(mock.patch.object(owner, attribute, substitute))
             yield self.model or model
 
 
-ONE_QUANTISER = ((quantiser, "quantise", _rounded), (quantiser, "HALFWAY", np.zeros_like(quantiser.HALFWAY)))
+_QUANTISER = (
+    Variant(
+        "rounding, not the trellis",
+        replaced=((quantiser, "quantise", _rounded), (quantiser, "HALFWAY", np.zeros_like(quantiser.HALFWAY))),
+    ),
+    Variant("no centroids", replaced=((quantiser, "centroids", lambda *_: (0,) * 6),)),
+)
 VARIANTS = {  # by the model that is ablated
     "mdct": (
-        Variant("rounding, not the trellis", replaced=ONE_QUANTISER),
-        Variant("no centroids", replaced=((quantiser, "centroids", lambda *_: (0,) * 6),)),
-        Variant("one pass, not three", context_model=_OnePass),
-        Variant("no contexts", context_model=_OneTable),
-    )
+        *_QUANTISER,
+        Variant("one pass, not three", replaced=((contexts, "Neighbourhood", _OnePass),)),
+        Variant("no contexts", replaced=((contexts, "Neighbourhood", _OneTable),)),
+    ),
+    "learned": (
+        *_QUANTISER,
+        Variant("contexts by hand, no cuts of frames", model="mdct"),
+        Variant("no cuts of frames", replaced=((learned_contexts.Neighbourhood, "switches", 0),)),
+    ),
 }
 
 

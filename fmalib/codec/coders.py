@@ -17,7 +17,11 @@ from fmalib.progress import bar
 from fmalib.signal import codewords, mdct
 
 ENOUGH_SEGMENTS = 500
-PAIRS = tuple(itertools.product(context_models.MODELS, file_codec.PROFILES))  # (model, profile) of the codec's files
+PAIRS = tuple(  # (model, profile) of the codec's files, those whose weights are in the package
+    (model, profile)
+    for model, profile in itertools.product(context_models.MODELS, file_codec.PROFILES)
+    if model == "mdct" or (context_models.FOLDER / f"{profile}.npz").exists()
+)
 NEAR = 0.1  # share by which a file may miss its bytes, or its coder counts as having no such bitrate
 HEADER = struct.Struct("<IHH")  # of codewords in a file: samples, frames, codewords a frame
 PRINTED_LAST = ["si_sdr_db", "relative_rmse"]  # pandas prints the first and last columns of a wide table

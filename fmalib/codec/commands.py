@@ -38,18 +38,24 @@ def add_parsers(parsers):
     way.add_argument("--kbps", type=float, metavar="K", help=f"kbit/s of the file, 1 to 256 (default: {KBPS})")
     way.add_argument("--step", type=float, metavar="S", help="step size of the quantiser instead, at full scale 1")
     way.add_argument("--snr", type=float, metavar="DB", help="signal-to-noise ratio in dB instead")
-    encode.add_argument("--model", default="mdct", choices=sorted(context_models.MODELS), help="default: %(default)s")
-    encode.add_argument("--profile", default="waveform", choices=sorted(file_codec.PROFILES), help="default: %(default)s")
+    encode.add_argument("--model", default="learned", help="learned (default), mdct, or an npz file of weights of your own")
+    encode.add_argument("--profile", default="listening", choices=sorted(file_codec.PROFILES), help="default: %(default)s")
     decode.add_argument("--from", dest="start", type=seconds, metavar="M:S", help="decode from here on, such as 1:00")
     decode.add_argument("--to", dest="stop", type=seconds, metavar="M:S", help="decode up to here")
     decode.add_argument("--keep-going", action="store_true", help="put silence in the place of damaged chunks; status 1")
     for name, text in (("info", "print what files say of themselves"), ("verify", "decode files and name damaged chunks")):
         parser = parsers.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
         parser.add_argument("files", nargs="+", metavar="FILE", help=f"{SUFFIX} file; - is standard input")
+    for name in ("decode", "verify"):
+        parsers.choices[name].add_argument(
+            "--weights", metavar="FILE", help="weights of your own that the files were coded with"
+        )
 
 
 def run(options):
     """Yields (name of a file, lines to print or the exception) for each file of a command."""
+    if getattr(options, "weights", None):
+        context_models.use(options.weights)
     pairs = _pairs(options) if options.command in ("encode", "decode") else [(name, None) for name in options.files]
     for source, target in pairs:
         try:

@@ -1,15 +1,68 @@
-"""The context models by name: what a file's model decides."""
+"""The context models by name: what a file's model decides, and the weights of `learned`."""
 
-from fmalib.codec import contexts
+from pathlib import Path
 
-MODELS = {"mdct": contexts.Neighbourhood}
+from fmalib.codec import contexts, integer_network, learned_contexts
+from fmalib.codec.bitstream import FormatError
+
+MODELS = ("mdct", "learned")
+FOLDER = Path(__file__).parent / "weights"  # of the package, a file for each profile
+_NETWORKS = {}  # by digest, and those of the package by profile
 
 
 def start(header, channels, bins):
-    """Returns the context model that a header names, at the start of a chunk with so many channels and bins."""
-    return MODELS[header.model](channels, bins)
+    """Returns the context model that a header names, at the start of a chunk with so many channels and bins.
+
+    Raises:
+        FormatError: the file was coded with weights that are not known here.
+    """
+    if header.model == "mdct":
+        return (contexts.CutNeighbourhood if header.profile == "listening" else contexts.Neighbourhood)(channels, bins)
+    hertz = header.sample_rate / 2 / header.hop
+    return learned_contexts.Neighbourhood((channels, bins), hertz, network(header.profile, header.model_hash))
+
+
+def check(header):
+    """Raises FormatError where the weights that a header names are not known."""
+    if header.model != "mdct":
+        network(header.profile, header.model_hash)
 
 
 def switches(header):
-    """Returns whether the model of a header cuts frames (`fmalib.codec.block_switching`)."""
-    return MODELS[header.model].switches > 0
+    """Returns the highest split of frames (`fmalib.codec.block_switching`) by the model of a header; 0 where it cuts none."""
+    if header.model == "mdct":
+        return contexts.CutNeighbourhood.switches if header.profile == "listening" else 0
+    return learned_contexts.Neighbourhood.switches
+
+
+def named(model, profile):
+    """Returns what a header says of a model: its name, and the digest of its weights, zeros without any.
+
+    Args:
+        model: "mdct", "learned", or the path of weights by `fmalib.codec.context_training`, an npz file.
+        profile: whose weights of the package `learned` has.
+    """
+    if str(model).endswith(".npz"):
+        return "learned", use(model).digest
+    if model not in MODELS:
+        raise ValueError(f"model must be mdct, learned, or an npz file of weights. Received: model={str(model)!r}")
+    return model, bytes(4) if model == "mdct" else network(profile).digest
+
+
+def network(profile, digest=None):
+    """Returns the network with a digest, or that of the package for a profile; FormatError where the digest is not known."""
+    if profile not in _NETWORKS:
+        _NETWORKS[profile] = use(FOLDER / f"{profile}.npz")
+    if digest is None:
+        return _NETWORKS[profile]
+    if digest not in _NETWORKS:
+        text = "the file needs the weights that it was coded with: name them (--weights, or weights=)"
+        raise FormatError(f"{text}. Received: a file for weights {digest.hex()}")
+    return _NETWORKS[digest]
+
+
+def use(path):
+    """Reads weights from a file, so that coded files which name them can be decoded; returns the network."""
+    found = integer_network.load(path)
+    _NETWORKS[found.digest] = found
+    return found

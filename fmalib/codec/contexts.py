@@ -19,6 +19,7 @@ AVERAGE = 16  # times the running average is kept
 # Weights by hand, between those that were best at 8 and at 32 kbit/s; a pair of neighbours has one weight. Rows are passes;
 # columns the frame before at distances 0, 1, 2, and the running average, 16 times as large, at 0 and 1.
 PAST = np.array([[192, 128, 48, 20, 5], [112, 80, 16, 10, 0], [64, 32, 0, 8, 0]], np.float64)
+SPLIT_COUNTS = [[900, 100, 50], [500, 500, 50], [500, 300, 250]]  # of splits, by the one before
 OWN = ((), ((2, 272), (6, 16)), ((1, 304), (3, 64)))  # (distance, weight) in the frame itself
 
 
@@ -78,3 +79,29 @@ class Neighbourhood:
 
     def _around(self, row, distance):
         return self._inner(row, -distance) + self._inner(row, distance)
+
+
+class CutNeighbourhood(Neighbourhood):
+    """A neighbourhood for frames that may be cut: the table of a split is that of the split before.
+
+    Attributes:
+        split: of the frame, which the caller sets before the first part.
+    """
+
+    switches = 2
+
+    def __init__(self, channels, bins):
+        super().__init__(channels, bins)
+        self.split, self.prior = 0, cut_prior()
+
+    def split_table(self):
+        """Returns the table of the split of the frame to come, int64 of shape `(1,)`."""
+        return np.array([len(prior()) + self.split])
+
+
+@functools.lru_cache
+def cut_prior():
+    """Returns the counts of `prior`, and those of a table for each split that a frame may follow."""
+    splits = np.ones((entropy.SCALES, entropy.SYMBOLS), np.int64)
+    splits[: CutNeighbourhood.switches + 1, : CutNeighbourhood.switches + 1] = SPLIT_COUNTS
+    return np.concatenate([prior(), splits])

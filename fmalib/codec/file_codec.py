@@ -7,15 +7,14 @@ from collections.abc import Callable
 
 import numpy as np
 
-from fmalib.codec import bitstream, context_models, quantiser, rate_control, waveform
+from fmalib.codec import bitstream, context_models, listening, quantiser, rate_control, waveform
 from fmalib.codec.bitstream import ChunkError, FormatError, Header
 from fmalib.signal import mdct_frames
 
 KBPS = 1, 256
 STEPS = quantiser.step_size(0), 1024.0
 CHUNK_SECONDS = 8
-HOP_SECONDS = 0.032, 0.048, 0.064, 0.096  # the one is taken that codes best
-PROFILES = {"waveform": waveform}
+PROFILES = {"waveform": waveform, "listening": listening}
 FEW_CHUNKS = 8  # are kept, and their step size is searched; that of longer files is steered
 SNR_TRIES = 8
 MEMORY = 0.7  # weight of chunks before the last when the bits of the next are foretold
@@ -46,7 +45,8 @@ def encode(audio, sample_rate, kbps=8, *, step=None, snr=None, model="mdct", pro
         sample_rate: Hz, 8000 to 48,000.
         kbps: kbit/s of the whole file, 1 to 256; from 10 s on it has 97 to 100.5 % of them, if the audio holds so much.
         step, snr: instead of `kbps`, step size of MDCT coefficients, or signal-to-noise ratio in dB.
-        model, profile: keys of `fmalib.codec.context_models.MODELS` and of PROFILES.
+        model: "mdct", "learned", or a file of weights (`fmalib.codec.context_models.named`).
+        profile: key of PROFILES.
 
     Raises:
         ValueError: anything else, or audio that is not finite.
@@ -62,17 +62,20 @@ def encode(audio, sample_rate, kbps=8, *, step=None, snr=None, model="mdct", pro
     return sink.getvalue()
 
 
-def decode(data, *, keep_going=False, damaged=None):
+def decode(data, *, weights=None, keep_going=False, damaged=None):
     """Returns (audio, sample rate in Hz) of bytes by `encode`: float32, `(samples,)` or `(samples, 2)`.
 
     Args:
         data: bytes.
+        weights: file of weights, where the bytes were coded with some that are not the package's.
         keep_going: whether damaged chunks become silence; else they raise.
         damaged: function that is called with the `ChunkError` of each.
 
     Raises:
         FormatError: no such bytes; ChunkError, one of them, names the first damaged chunk.
     """
+    if weights:
+        context_models.use(weights)
     reader = bitstream.Reader(io.BytesIO(data))
     audio = np.concatenate(list(read(reader, keep_going=keep_going, damaged=damaged)))
     return (audio[:, 0] if reader.header.channels == 1 else audio), reader.header.sample_rate
@@ -87,10 +90,11 @@ def write(source, sink, *, kbps=None, step=None, snr=None, model="mdct", profile
     Args:
         progress: function that is called with samples read, twice for each.
     """
-    _check(source, (kbps, step, snr), model, profile)
-    hop, samples, histograms = _measure(source, (kbps, step, snr), model, progress)
+    _check(source, (kbps, step, snr), profile)
+    name, digest = context_models.named(model, profile)
+    hop, samples, histograms = _measure(source, (kbps, step, snr), profile, progress)
     chunk_frames = _chunk_frames(samples, source.sample_rate, hop)
-    header = Header(source.sample_rate, source.channels, samples, hop, chunk_frames, 0, model, profile)
+    header = Header(source.sample_rate, source.channels, samples, hop, chunk_frames, 0, name, profile, digest)
     if header.chunks > bitstream.MOST_CHUNKS:
         raise ValueError(f"A file has up to {bitstream.MOST_CHUNKS} chunks of {CHUNK_SECONDS} s. Received: {header.chunks}")
     total = sum(histograms)
@@ -126,6 +130,7 @@ def read(reader, *, start=0, stop=None, keep_going=False, damaged=None):
         keep_going, damaged: as for `decode`.
     """
     header = reader.header
+    context_models.check(header)
     stop = header.samples if stop is None else min(stop, header.samples)
     if not 0 <= start < stop:
         raise ValueError(f"Audio lies from 0 to {header.samples} samples. Received: from {start} to {stop}")
@@ -187,7 +192,7 @@ def _body(frames, number, header):
     return profile.pack(profile.quantise(frames, number, header), header)
 
 
-def _check(source, ways, model, profile):
+def _check(source, ways, profile):
     """Raises ValueError for what `write` cannot do."""
     kbps, step, snr = ways
     lowest, highest = bitstream.SAMPLE_RATES
@@ -198,14 +203,8 @@ def _check(source, ways, model, profile):
     for name, value, (low, high) in (("kbps", kbps, KBPS), ("step", step, STEPS), ("snr", snr, (-10, 120))):
         if value is not None and not low <= value <= high:
             raise ValueError(f"{name} must be from {low:g} to {high:g}. Received: {name}={value!r}")
-    for name, value, table in (("model", model, context_models.MODELS), ("profile", profile, PROFILES)):
-        if value not in table:
-            raise ValueError(f"{name} must be one of {', '.join(table)}. Received: {name}={value!r}")
-
-
-def _hops(sample_rate):
-    """Returns the hops to choose from, in samples, multiples of 32."""
-    return [32 * round(sample_rate * seconds / 32) for seconds in HOP_SECONDS]
+    if profile not in PROFILES:
+        raise ValueError(f"profile must be one of {', '.join(PROFILES)}. Received: profile={profile!r}")
 
 
 def _chunk_frames(samples, sample_rate, hop):
@@ -214,14 +213,15 @@ def _chunk_frames(samples, sample_rate, hop):
     return -(-frames // max(1, round(frames * hop / (sample_rate * CHUNK_SECONDS))))
 
 
-def _measure(source, ways, model, progress):
-    """Returns (best hop, samples, histogram of each chunk with it), by one pass over the audio."""
-    hops, (kbps, step, snr) = _hops(source.sample_rate), ways
+def _measure(source, ways, profile, progress):
+    """Returns (the hop that codes best, samples, histogram of each chunk with it), by one pass over the audio."""
+    (kbps, step, snr), profile = ways, PROFILES[profile]
+    hops = [profile.ROUND_HOP * round(source.sample_rate * seconds / profile.ROUND_HOP) for seconds in profile.HOP_SECONDS]
     found, samples = [[] for _ in hops], 0
     for piece in _pieces(source, round(source.sample_rate * CHUNK_SECONDS), progress):
         samples += len(piece)
         for hop, histograms in zip(hops, found):
-            histograms.append(rate_control.histogram(_transformed(piece, hop)))
+            histograms.append(profile.histogram(mdct_frames.forward(alone(piece, hop)), source.sample_rate))
     if not samples:
         raise ValueError("Audio must have at least one sample. Received: 0 samples")
     totals = [sum(each) for each in found]
@@ -232,16 +232,13 @@ def _measure(source, ways, model, progress):
     else:
         sizes = [rate_control.bits(total, rate_control.for_snr(total, snr)) for total in totals]
     best = int(np.argmin(sizes))
-    if context_models.MODELS[model].switches:  # frames that can be cut may be longer
-        best = min(best + 1, len(hops) - 1)
     return hops[best], samples, found[best]
 
 
-def _transformed(piece, hop):
-    """Returns the coefficients of a stretch `(samples, channels)` by itself, silence around it."""
+def alone(piece, hop):
+    """Returns a stretch `(samples, channels)` by itself, silence around it, in blocks `(channels, frames + 1, hop)`."""
     frames = -(-len(piece) // hop) + 1
-    padded = np.pad(piece, ((hop, frames * hop - len(piece)), (0, 0)))
-    return mdct_frames.forward(padded.T.reshape(padded.shape[1], frames + 1, hop))
+    return _in_blocks(np.pad(piece, ((hop, frames * hop - len(piece)), (0, 0))), hop)
 
 
 def _pieces(source, length, progress):
@@ -298,10 +295,9 @@ def _in_blocks(audio, hop):
 
 def _for_snr(header, chunks, counts, decibels):
     """Returns the number of the step size for a signal-to-noise ratio; the first chunks tell how far the estimate is off."""
-    mine = sum(rate_control.histogram(each.coefficients) for each in chunks)
-    wanted = decibels + rate_control.snr(mine, rate_control.for_snr(counts, decibels))
-    wanted -= rate_control.snr(counts, rate_control.for_snr(counts, decibels))  # the first chunks may be louder than the rest
     profile, number = PROFILES[header.profile], rate_control.for_snr(counts, decibels)
+    mine = sum(profile.histogram(each.coefficients, header.sample_rate) for each in chunks)
+    wanted = decibels + rate_control.snr(mine, number) - rate_control.snr(counts, number)  # the first chunks may be louder
     energy = sum(np.sum(np.square(each.coefficients)) for each in chunks)
     for _ in range(SNR_TRIES if energy else 0):
         back = [profile.dequantise(profile.quantise(each, number, header), header) for each in chunks]

@@ -5,11 +5,12 @@ import struct
 
 import numpy as np
 
-from fmalib.codec import block_switching, context_models, contexts, levels, quantiser
+from fmalib.codec import block_switching, context_models, contexts, levels, quantiser, rate_control
 from fmalib.signal import mdct_frames
 
 HEAD = struct.Struct(">HHB6b")  # number of the step, bins that are coded, mode, six centroids
-ROUND_BINS = 16
+HOP_SECONDS = 0.032, 0.048, 0.064, 0.096  # the one is taken that codes best
+ROUND_HOP, ROUND_BINS = 32, 16
 MID_SIDE = 1  # mode; 0 is left and right, or mono
 
 
@@ -50,14 +51,12 @@ def quantise(frames, number, header):
     """Returns the `Levels` of `Frames` at the step size with a number."""
     coefficients, size, mode = frames.coefficients, quantiser.step_size(number), 0
     if header.channels == 2:
-        rotated = _rotate(coefficients)
+        rotated = rotate(coefficients)
         if _cost(rotated / size) < _cost(coefficients / size):
             coefficients, mode = rotated, MID_SIDE
     values = quantiser.quantise(coefficients, size)
     centroid = quantiser.centroids(coefficients, values, size)
-    used = np.flatnonzero(values.any(axis=(0, 1)))
-    bins = min(-(-(used[-1] + 1) // ROUND_BINS) * ROUND_BINS, values.shape[-1]) if len(used) else 0
-    return Levels(values[..., :bins], number, mode, tuple(centroid), frames.splits)
+    return Levels(values[..., : used_bins(values)], number, mode, tuple(centroid), frames.splits)
 
 
 def dequantise(chunk, header):
@@ -65,7 +64,7 @@ def dequantise(chunk, header):
     channels, frames, bins = chunk.values.shape
     coefficients = np.zeros((channels, frames, header.hop))
     coefficients[..., :bins] = quantiser.dequantise(chunk.values, quantiser.step_size(chunk.step), chunk.centroid)
-    return _rotate(coefficients) if chunk.mode == MID_SIDE else coefficients
+    return rotate(coefficients) if chunk.mode == MID_SIDE else coefficients
 
 
 def synthesise(chunk, header):
@@ -95,7 +94,18 @@ def unpack(data, frames, header):
     return Levels(values, step, mode, tuple(centroid), splits if context_models.switches(header) else None)
 
 
-def _rotate(coefficients):
+def histogram(coefficients, sample_rate):
+    """Returns the histogram of coefficients by `fmalib.codec.rate_control` that foretells the bits at a step size."""
+    return rate_control.histogram(coefficients)
+
+
+def used_bins(values):
+    """Returns how many bins of levels `(channels, frames, bins)` have to be coded: a multiple of 16, or all."""
+    used = np.flatnonzero(values.any(axis=(0, 1)))
+    return min(-(-(used[-1] + 1) // ROUND_BINS) * ROUND_BINS, values.shape[-1]) if len(used) else 0
+
+
+def rotate(coefficients):
     """Returns mid and side of left and right, or the reverse: both are the same orthonormal map."""
     left, right = coefficients
     return np.stack([left + right, left - right]) * np.sqrt(0.5)

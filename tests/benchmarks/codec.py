@@ -265,7 +265,8 @@ def speed(audio, rate, kbps_list):
 def without_parts(pieces):
     """Returns what each part of the codec buys, in percent of the bytes at equal error, and prints it."""
     by_artist = {piece.artist: [each.audio for each in pieces if each.artist == piece.artist] for piece in pieces}
-    table = pd.concat([ablation.table(by_artist, pieces[0].rate, model=model) for model in ablation.VARIANTS])
+    models = [model for model, profile in coders.PAIRS if profile == "waveform"]
+    table = pd.concat([ablation.table(by_artist, pieces[0].rate, model=model) for model in models])
     print(table.to_string(index=False, float_format="{:+.1f}".format))
     return table.to_dict("records")
 

@@ -1,10 +1,12 @@
 """Where the bits of a file go: parts that add up, in the right band."""
 
+import io
+
 import numpy as np
 import pytest
 
 import fmalib.codec
-from fmalib.codec import bitstream, budget, file_codec, waveform
+from fmalib.codec import bitstream, budget, file_codec, listening, waveform
 
 
 def sine(hertz, rate, seconds=3, level=0.3):
@@ -22,6 +24,17 @@ def test_the_parts_add_up_to_the_file(channels, monkeypatch):
     side = parts["side information"] - 3 * 8 * waveform.HEAD.size
     assert 0 <= side < 3 * 96  # three words a chunk
     assert list(parts)[3:] == ["0 to 0.5 kHz", "0.5 to 1 kHz", "1 to 2 kHz", "2 to 4 kHz"]
+
+
+def test_the_envelope_is_side_information():
+    audio = np.random.default_rng(0).normal(0, 0.1, 24_000).astype(np.float32)
+    data = fmalib.codec.encode(audio, 8000, 8, profile="listening")
+    body = bitstream.Reader(io.BytesIO(data)).read(0)
+    envelope = listening.HEAD.unpack_from(body)[4]  # bytes
+    parts = budget.parts(data)
+    assert sum(parts.values()) == pytest.approx(8 * len(data), abs=1e-6)
+    side = parts["side information"] - 8 * (listening.HEAD.size + envelope)
+    assert envelope > 100 and 0 <= side < 96 + 2 * 302  # three words, and the cuts of 302 frames
 
 
 @pytest.mark.parametrize("hertz, rate, band", [(700, 8000, "0.5 to 1 kHz"), (5000, 44_100, "4 to 8 kHz")])

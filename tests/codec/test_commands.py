@@ -82,7 +82,7 @@ def test_info(coded, capsys):
     assert run("info", coded) == 0
     facts = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
     expected = {"sample_rate": "8000", "channels": "2", "samples": "24000", "chunks": "6", "seconds": "3.000"}
-    assert facts.items() >= (expected | {"model": "mdct", "profile": "waveform", "model_hash": "00000000"}).items()
+    assert facts.items() >= (expected | {"model": "mdct", "profile": "listening", "model_hash": "00000000"}).items()
     assert facts["bytes"] == str(os.path.getsize(coded))
 
 

@@ -73,3 +73,12 @@ def test_tables_follow_scale_pass_and_quantiser():
         scales = entropy.scales_of(near.expected(number)[0])
         halves = quantiser.HALFWAY[quantiser.NEXT[0, (np.arange(BINS) == 8).astype(int)]][contexts.PASSES[number]]
         np.testing.assert_array_equal(near.tables(number)[0], scales + entropy.SCALES * (2 * number + halves))
+
+
+def test_splits_have_a_table_by_the_split_before():
+    near = contexts.CutNeighbourhood(1, 16)
+    first = len(contexts.prior())
+    assert near.split_table().tolist() == [first]
+    near.split = 2
+    assert near.split_table().tolist() == [first + 2]
+    assert near.prior[first : first + 3, :4].tolist() == [[900, 100, 50, 1], [500, 500, 50, 1], [500, 300, 250, 1]]
