@@ -306,8 +306,9 @@ setup.play(grid, song_rate, f"{data.name}: time domain, one segment for each gen
 # ## Files
 #
 # `fmalib.codec.encode` writes files that any machine decodes to the same audio, at 8 to 48 kHz. A file has a *model*, which
-# foretells the coefficients of an MDCT, and a *profile*, such as `waveform`: the least squared error. All pairs of model and
-# profile are compared here, each under its name, on some clips of the test set.
+# foretells the coefficients of an MDCT, and a *profile*. `waveform` has the least squared error. `listening` follows the ear:
+# louder bands get larger steps, and what is dropped becomes noise of the right level, so its error is larger on purpose. All
+# pairs of model and profile are compared here, on some clips of the test set; a name without profile means `waveform`.
 #
 # The model `mdct` learns nothing. Each coefficient becomes an integer number of steps, and a
 # [range coder](https://en.wikipedia.org/wiki/Range_coding) spends few bits on integers that their neighbours foretell. Bitrates
@@ -344,7 +345,8 @@ for codec, percent in bd_rates.items():
 # ### Where the bits go
 #
 # The header and the heads of chunks have a fixed size. Side information is what a decoder must know beside the coefficients,
-# such as step sizes. The bits of a coefficient follow from the probability that its table foretold.
+# such as step sizes, and in `listening` the levels of bands. The bits of a coefficient follow from the probability that its
+# table foretold.
 
 # %%
 options = {"per_track": 1, "batch_size": len(few), "target": "audio"}
