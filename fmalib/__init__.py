@@ -20,15 +20,14 @@ ORDER = {  # package, or module at the top: its modules
     "data": "tracks splits excerpts mpeg ffmpeg tags containers audio formats file_facts fma genre_folder "
     "synth_recipes synth_instruments synth_render synth datasets audio_cache segments",
     "signal": "stft mel mdct mdct_frames codewords",
-    "models": "layers entropy_layers losses original mdct_autoencoders sparse_mdct audeep classifiers context_network "
-    "architectures",
+    "models": "layers entropy_layers losses original mdct_autoencoders sparse_mdct audeep classifiers architectures",
     "training": "callbacks runs autoencoders",
     "codec": "bitstream quantiser entropy contexts integer_network learned_contexts context_models levels rate_control "
     "block_switching waveform envelope listening file_codec context_training commands "
     "budget metrics quality ablation classical coders",
     "genres": "evaluation descriptors pooling probes comparison results systems predict",
     "latent": "representations maps clustering deep_clustering variance",
-    "plots": "style audio autoencoders codec genres latent players interactive",
+    "plots": "style audio autoencoders codec coding genres latent players interactive",
     "notebook": "",
     "__main__": "",
 }

@@ -64,5 +64,8 @@ def network(profile, digest=None):
 def use(path):
     """Reads weights from a file, so that coded files which name them can be decoded; returns the network."""
     found = integer_network.load(path)
+    inputs = tuple(len(weights["straight"]) for weights in found.passes)
+    if inputs != learned_contexts.INPUTS:
+        raise ValueError(f"{path}: the network must have {learned_contexts.INPUTS} inputs. Received: {inputs}")
     _NETWORKS[found.digest] = found
     return found

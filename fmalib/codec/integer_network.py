@@ -8,6 +8,7 @@ rounded to 1/4096 after training, which costs less than 0.01 % of the bytes.
 import dataclasses
 import hashlib
 import io
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,12 @@ class Network:
                 f"counts must be positive, {(2 * PASSES + 1) * entropy.SCALES} tables. Received: {self.counts.shape}"
             )
         for weights in self.passes:
+            width, inputs = len(weights["second"]), len(weights["straight"])
+            shapes = {"hidden": (inputs, width), "second": (width, width), "scale": (width,), "straight": (inputs,)}
+            shapes |= {"hidden_bias": (width,), "second_bias": (width,), "scale_bias": ()}
+            wrong = [name for name in NAMES if weights[name].shape != shapes[name]]
+            if wrong:
+                raise ValueError(f"{wrong[0]} must have the shape {shapes[wrong[0]]}. Received: {weights[wrong[0]].shape}")
             inner = np.abs(weights["hidden"]).sum(axis=0) * LARGEST_INPUT + np.abs(weights["hidden_bias"])
             second = np.abs(weights["second"]).sum(axis=0) * HIGHEST + np.abs(weights["second_bias"])
             last = np.abs(weights["scale"]).sum() * HIGHEST + np.abs(weights["straight"]).sum() * LARGEST_INPUT
@@ -100,6 +107,6 @@ def load(path):
             arrays = {name: file[name] for name in file.files}
         passes = tuple({name: np.float64(arrays[f"{name}_{number}"]) for name in NAMES} for number in range(PASSES))
         counts = arrays["counts"].astype(np.int64)
-    except (KeyError, ValueError, EOFError, OSError) as error:
+    except (KeyError, ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path}: these are no weights of a context network. Received: {error}") from error
     return Network(passes, counts, hashlib.sha256(data).digest()[:4])

@@ -1,9 +1,11 @@
 """Keras layers for entropy coding: the bits of integers under tables that a scale chooses."""
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 
+@keras.saving.register_keras_serializable("fmalib")
 class ConditionalTables(keras.layers.Layer):
     """Bits of magnitudes under tables of probabilities: a scale, which a network predicts, lies between two tables.
 
@@ -21,12 +23,15 @@ class ConditionalTables(keras.layers.Layer):
 
     def __init__(self, counts, shifts, sets=2, **options):
         super().__init__(**options)
-        self._counts, self._shifts, self._sets = tf.constant(counts, tf.float32), tf.constant(shifts, tf.int32), sets
+        self._plain = {"counts": np.asarray(counts).tolist(), "shifts": np.asarray(shifts).tolist(), "sets": sets}
+        self._counts, self._shifts, self._sets = np.asarray(counts, np.float32), np.asarray(shifts, np.int32), sets
 
     def build(self, input_shape):
-        start = tf.math.log(self._counts / tf.reduce_sum(self._counts, axis=1, keepdims=True))
-        start = tf.tile(start[None], (self._sets, 1, 1))
-        self.logits = self.add_weight(name="logits", shape=start.shape, initializer=lambda shape, dtype=None: start)
+        start = np.log(self._counts / self._counts.sum(axis=1, keepdims=True))
+        start = np.tile(start, (self._sets, 1, 1))
+        self.logits = self.add_weight(
+            name="logits", shape=start.shape, initializer=lambda shape, dtype=None: keras.ops.convert_to_tensor(start, dtype)
+        )
 
     def call(self, inputs):
         scales, sizes, sets = inputs
@@ -44,6 +49,9 @@ class ConditionalTables(keras.layers.Layer):
         more = tf.where(symbols >= escape, 2 * tf.floor(tf.math.log(excess) / tf.math.log(2.0)) + 1, 0.0)
         coded = tf.gather_nd(bits, tf.stack([sets, tables, tf.minimum(symbols, escape)], axis=1))
         return coded + tf.cast(shifts, tf.float32) + more
+
+    def get_config(self):
+        return super().get_config() | self._plain
 
     def probabilities(self):
         """Returns the tables, float array `(sets, scales, symbols)`, each with sum 1."""

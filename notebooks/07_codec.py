@@ -1,0 +1,225 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # What can a codec learn? The size of the next coefficient
+#
+# A codec turns audio into integers, and an entropy coder turns integers into bytes. The better it foretells how large the next
+# integer is, the fewer bytes it needs. Here a small network learns to foretell that, from the integers already sent.
+#
+# - **You will** look at the integers of a piece of music, build the network, and train it at random bitrates. You will write
+#   real files with it, and count what it saves against the same codec without learning.
+# - **It needs** nothing: the default is synthetic music. To train on your own music, name a folder in `music`; for real
+#   results, also change `dataset` and `data_dir` (Colab), or pass `-p music FOLDER` (papermill).
+# - **It takes** about a minute on two cores; training the package's own weights takes about an hour (`outputs/README.md`).
+
+# %%
+import importlib
+import sys
+
+SOURCE = "git+https://github.com/fmalib/fmalib"
+if "google.colab" in sys.modules:
+    get_ipython().run_line_magic("pip", f"install -q {SOURCE}")
+try:
+    importlib.import_module("fmalib.paths")
+except ModuleNotFoundError:
+    raise SystemExit(f"fmalib is not installed: pip install {SOURCE} (in a checkout: make setup, then use .venv)") from None
+
+# %% tags=["parameters"]
+dataset = "synth"  # synth, fma_small, fma_medium, fma_large, fma_full, or a folder with one subfolder per genre
+data_dir = ""  # folder that holds fma_metadata and fma_small; a folder of genres is looked up in it too
+out_dir = "outputs/07_codec"  # for metrics.json, figures and the trained weights
+seed = 0  # of excerpts, their rates and bitrates, initial weights and batches
+quick = False  # few excerpts and two epochs, to see that everything runs
+music = ""  # folder with music to train on, or a text file with a path a line; empty takes the training tracks
+profile = "waveform"  # waveform or listening: what the codec optimises
+excerpts = 60  # of 8.5 s, each at a random bitrate; the package's weights have 3000
+epochs = 6  # passes over the examples of these excerpts; the package's weights have 12
+start_from = "nothing"  # nothing, or package: go on from the weights of the package
+# less often changed
+width = 64  # units of both hidden layers
+tracks_per_genre = 0  # at most this many tracks a genre, three or more; 0 takes all, or makes 40 for synth
+test_clips = 6  # of the test split, whose bytes are counted
+bits = "0.5,1,2,4"  # bits a coefficient at which they are counted; 8 times as many kbit/s at 8 kHz
+jobs = 2  # processes that code excerpts
+
+# %%
+from fmalib import notebook  # fmalib before TensorFlow and Keras, whose settings it makes
+from fmalib import plots
+from fmalib.codec import context_models, context_training, entropy, integer_network, learned_contexts
+from fmalib.data import datasets
+from fmalib.models.entropy_layers import ConditionalTables
+from fmalib.training import runs
+
+import keras
+import numpy as np
+import seaborn as sns
+
+sns.set_theme(style="ticks", palette="colorblind")
+
+# %%
+choices = {"profile": ("waveform", "listening"), "start_from": ("nothing", "package")}
+at_least_one = ("excerpts", "epochs", "width", "test_clips", "jobs")
+setup = notebook.start(get_ipython(), least=dict.fromkeys(at_least_one, 1), choices=choices)
+if quick:
+    excerpts, epochs, test_clips = min(8, excerpts), min(2, epochs), min(2, test_clips)
+
+# %% [markdown]
+# ## Music
+#
+# Test clips are by artists that the training does not hear, if `music` is empty. With a folder of your own, that is yours to
+# see to.
+
+# %%
+data = datasets.load(dataset, data_dir or None, tracks_per_genre=tracks_per_genre or (10 if quick else None))
+setup.note = data.caveat
+training, test = (data.tracks[data.tracks["split"] == split] for split in ("training", "test"))
+heard = context_training.sound_files(music) if music else [data.root / path for path in training["path"]]
+clips = [data.root / path for path in test.groupby("artist").head(1)["path"][:test_clips]]
+print(data, f"{len(heard)} files to train on; {len(clips)} test clips of as many artists", sep="\n")
+
+# %% [markdown]
+# ## From audio to integers
+#
+# The [MDCT](https://en.wikipedia.org/wiki/Modified_discrete_cosine_transform) cuts audio into overlapping frames and gives
+# one coefficient for each sample. The codec divides coefficients by a step size and rounds them: these are the *levels*. A
+# larger step gives smaller levels, which need fewer bits.
+
+# %%
+song, sample_rate = context_training.reader(clips[:1])(np.random.default_rng(seed))
+song, sample_rate = context_training.excerpt(song, sample_rate, np.random.default_rng(seed))
+chunk, header = context_training.coded(song, sample_rate, 1.0, profile)
+seconds, hertz = header.hop / sample_rate, sample_rate / 2 / header.hop
+setup.show(plots.coding.levels(np.abs(chunk.values[0]), seconds, hertz, "levels of a test clip"), "levels")
+
+# %% [markdown]
+# Large levels stand together: along time in notes, along frequency at onsets. So neighbours tell how large a level will be.
+# Its sign is as good as random, and takes one bit.
+#
+# ## What the network sees
+#
+# The bins of a frame are coded in three *passes*: every fourth, those halfway between, all others. A pass knows the frames
+# before, and the passes before it on both sides of a bin. Each pass has a network of its own. Its inputs are logarithms of
+# magnitudes: two frames before, two running averages, known bins around, the first channel in the second; also the
+# frequency, and whether the frame is cut into shorter ones. All are whole numbers in 1/256.
+
+# %%
+n_inputs = dict(zip(("first", "second", "third"), learned_contexts.INPUTS))
+near = learned_contexts.Neighbourhood((1, chunk.values.shape[2]), hertz, None)
+for frame in np.abs(chunk.values[:1, :10]).swapaxes(0, 1):
+    near.next_frame(frame)
+print(f"Inputs by pass: {n_inputs}. The first ones of one bin:", near.inputs(0)[4, :17].astype(int), sep="\n")
+
+# %% [markdown]
+# ## The network
+#
+# A pass is a perceptron with two hidden layers, and a straight way from the inputs, because the logarithm of a level's size is
+# nearly a weighted sum of its neighbours'. Its output is a *scale*: the number of a table of probabilities. Tables are learned
+# together with the network, by the bits of the level under the two tables next to the scale.
+
+# %%
+tables = entropy.prior(), entropy.SHIFTS
+start = {"kernel_initializer": "zeros", "bias_initializer": keras.initializers.Constant(22)}
+
+
+def one_pass(number, inputs, sizes, sets):
+    """Returns the bits of levels in a pass, and names the layers that are exported."""
+    x = keras.layers.Rescaling(1 / integer_network.UNIT)(inputs)
+    y = keras.layers.Dense(width, activation="relu", name=f"hidden_{number}")(x)
+    y = keras.layers.Dense(width, activation="relu", name=f"second_{number}")(y)
+    y = keras.layers.Dense(1, name=f"scale_{number}", **start)(y)
+    straight = keras.layers.Dense(1, use_bias=False, kernel_initializer="zeros", name=f"straight_{number}")(x)
+    scale = keras.layers.Reshape(())(keras.layers.Add()([y, straight]))
+    return ConditionalTables(*tables, name=f"pass_{number}")([scale, sizes, sets])
+
+
+# %%
+runs.set_seed(seed)
+given, found = {}, {}
+for number, count in enumerate(learned_contexts.INPUTS):
+    columns = {"inputs": ((count,), "float32"), "sizes": ((), "int32"), "sets": ((), "int32")}
+    mine = {
+        f"{name}_{number}": keras.Input(shape, dtype=kind, name=f"{name}_{number}") for name, (shape, kind) in columns.items()
+    }
+    found[f"pass_{number}"] = one_pass(number, *mine.values())
+    given |= mine
+model = keras.Model(given, found)
+if start_from == "package":
+    context_training.start_from(model, context_models.network(profile))
+print(f"{model.count_params():,} weights, of which {3 * 2 * entropy.prior().size:,} are tables")
+
+# %% [markdown]
+# ## Training
+#
+# Each excerpt is coded at a random bitrate, so one network serves all. A level counts by its bits over the bits of a
+# coefficient in its excerpt: a percent is a percent at any bitrate. Only 8,192 levels of each excerpt are kept.
+
+# %%
+examples = context_training.prepare(heard, excerpts, profile=profile, seed=seed, jobs=jobs)
+rate = keras.optimizers.schedules.CosineDecay(2.5e-3, epochs * examples.steps_per_epoch)
+losses, shares = dict.fromkeys(found, context_training.relative_bits), dict(zip(found, context_training.SHARES))
+model.compile(keras.optimizers.Adam(rate), losses, loss_weights=shares)
+run = runs.train_or_load("codec", model, examples, epochs=epochs, seed=seed, patience=None)
+print(run)
+
+# %%
+title = f"{data.name}: bits of a level, relative to its excerpt's"
+setup.show(plots.autoencoders.learning_curves({"network": run.history}, "loss", title, "relative bits"), "loss")
+
+# %% [markdown]
+# Dashed is the loss on training excerpts, solid on excerpts of other files. A gap between them asks for more excerpts, not for
+# more epochs.
+#
+# *Try this*: raise `excerpts` to 400, and see whether the gap closes.
+#
+# ## Whole numbers
+#
+# An encoder and a decoder must find the same probabilities to the last bit, or the rest of the chunk is noise. Floating point
+# does not promise that between two machines. So weights are rounded to 1/4096 and tables to integer counts: products and sums
+# of integers are exact in any order, as long as they stay below $2^{53}$.
+
+# %%
+weights = setup.out_dir / "weights.npz"
+integer_network.save(context_training.exported(run.model, examples.training["followed"]), weights)
+print(f"{weights}: {weights.stat().st_size / 1000:.0f} kB. To use them: python -m fmalib encode --model {weights}")
+
+# %% [markdown]
+# ## Bytes on disk
+#
+# The test clips as real files, in three ways at the same step size: without learning, with the package's weights, and with
+# these. `learned` also cuts frames where that saves bits; the error hardly changes by it.
+
+# %%
+rates = [float(value) for value in bits.split(",")]
+table = context_training.compare(clips, rates, profile, {"package": "learned", "trained here": str(weights)})
+table.style.format(precision=2).hide(axis="index")
+
+# %%
+setup.show(plots.coding.savings(table, f"{data.name}: {len(clips)} test clips, {profile}"), "savings")
+
+# %% [markdown]
+# Below zero, learning saves bytes. Savings shrink as bits grow: a large level needs bits for its digits and its sign, and no
+# neighbour knows those. Weights that were trained for a minute on synthetic music are not the package's; trained on music
+# like the test clips, they can still win on them.
+#
+# *Try this*: set `start_from` to `package` and `music` to a folder of yours. What does an hour of your music save?
+#
+# ## What we saw
+
+# %%
+mean = table.groupby(["codec", "bits_per_coefficient"])[["bytes_percent", "error_db"]].mean()
+metrics = {"seed": seed, "note": data.caveat, "dataset": data.name, "fingerprint": data.fingerprint, "profile": profile}
+metrics |= {"n_test_clips": len(clips), "n_training_files": len(heard), "excerpts": excerpts, "epochs": epochs}
+metrics |= {"train_seconds": run.seconds, "rows": table.to_dict("records")}
+print(setup.write_metrics(metrics))
+print(f"{data.name}, {len(clips)} test clips, seed {seed}: bytes against the codec without learning, in percent")
+print(mean.unstack("codec")["bytes_percent"].to_string(float_format="{:+.1f}".format))
