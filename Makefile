@@ -5,7 +5,8 @@
 # make format    applies what `make lint` asks for
 # make mutants   breaks each line that guards against a leak, in a copy, and shows that a test fails (15 minutes)
 # make bench-train   times training beside PyTorch, which it installs in .venv
-# make bench-codec   measures the codec beside MP3, Opus and downsampling; DATA=FOLDER in FMA's layout
+# make bench-codec   measures the codec beside MP3, Opus and downsampling; DATA=FOLDER in FMA's layout, SONGS=FOLDER of sound
+#                    files, BASELINES=FILE to compare with, JSON=FILE for all numbers
 # make report    executes the notebooks on the synthetic data set: outputs/*/*.html
 PYTHON ?= python3
 BIN := .venv/bin
@@ -55,7 +56,7 @@ bench-train: setup
 
 bench-codec: setup
 	$(BIN)/python tests/benchmarks/codec.py $(addprefix --data-dir ,$(DATA)) $(addprefix --songs ,$(SONGS)) \
-		$(addprefix --baselines ,$(BASELINES))
+		$(addprefix --baselines ,$(BASELINES)) $(addprefix --json ,$(JSON))
 
 report: setup $(addprefix report-,$(NOTEBOOKS))
 

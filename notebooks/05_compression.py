@@ -15,14 +15,16 @@
 #
 # In the original study of 2019 it did not: at every bitrate its error was above plain downsampling, and above 30 kbit/s it
 # stopped improving. This notebook trains its network again, beside an autoencoder that chooses the coefficients it keeps, and
-# beside real coders. In Colab, change the parameters and run all cells. On the command line, parameters follow `-p`:
-# `papermill notebooks/05_compression.ipynb out.ipynb -p latents 256,64`. The network itself is built in 02_autoencoder.
+# beside coders that write files: ours, MP3 and Opus. In Colab, change the parameters and run all cells. On the command line,
+# parameters follow `-p`: `papermill notebooks/05_compression.ipynb out.ipynb -p latents 256,64`. The network itself is built in
+# 02_autoencoder.
 #
-# - **You will** compare the error over bitrate of autoencoders, downsampling, PCA, MP3, Opus and silence. You will also
-#   compare architectures and losses, and play one song from 1 to 320 kbit/s.
+# - **You will** compare the error over bitrate of autoencoders, downsampling, PCA and coders with files. You will also compare
+#   architectures and losses, see where the bits of a file go, and play one song from 1 to 320 kbit/s.
 # - **It needs** nothing: the default is synthetic music and two epochs. For real results, set `dataset` to `fma_small`,
 #   `data_dir` to its folder, and `epochs` to 50.
-# - **It takes** about ten minutes on two cores the first time, six with two latent sizes; trained networks are found again.
+# - **It takes** about eleven minutes on two cores the first time, seven with two latent sizes. Trained networks are found
+#   again.
 
 # %%
 import importlib
@@ -44,6 +46,7 @@ architecture_latent = 64  # values a frame in the table of architectures
 losses = "mse,l1,mse_tv,stft_l1,stft_l2,log_stft_l1,log_stft_l2"  # of the time domain, a comma list
 epochs = 2  # at most; 50 in the study
 demo_seconds = 8.0  # of one song, at ten bitrates
+file_clips = 6  # test clips in the section on files, each of another artist; up to three of them are heard
 quick = False  # ten tracks a genre, one latent size, two architectures, one epoch, to see that everything runs
 # less often changed
 out_dir = "outputs/05_compression"  # where metrics.json, figures and audio go
@@ -55,26 +58,29 @@ min_segments = 128  # an epoch has at least this many segments: small data sets 
 # %%
 from fmalib import notebook  # fmalib before TensorFlow and Keras, whose settings it makes
 from fmalib import plots
-from fmalib.codec import classical, coders
+from fmalib.codec import ablation, budget, classical, coders, metrics, quality
 from fmalib.data import audio_cache, datasets, segments
 from fmalib.models import architectures, mdct_autoencoders
 from fmalib.models.losses import LOSSES
 from fmalib.training import autoencoders
+import fmalib.codec
 
 import numpy as np
 import pandas as pd
 import seaborn as sns
 
-least = {"architecture_latent": 1, "epochs": 1, "demo_seconds": 1, "min_segments": 1}
+least = {"architecture_latent": 1, "epochs": 1, "demo_seconds": 1, "file_clips": 1, "min_segments": 1}
 setup = notebook.start(get_ipython(), least=least, lists={"latents": int, "losses": LOSSES})
 sns.set_theme(style="ticks", palette="colorblind")
 
 # %%
 sizes, kinds, members = setup.lists["latents"], setup.lists["losses"], list(mdct_autoencoders.KINDS)
 kbps_asked, demo_asked = (8, 16, 32, 64), (1, 2, 4, 8, 16, 32, 64, 128, 192, 320)
+kbps_of_files, kbps_heard = (1, 4, 16, 64), (8, 16, 48)
 if quick:
-    sizes, members, kinds, kbps_asked, demo_asked = sizes[-1:], ["pca", "deep"], kinds[:2], (16,), (1, 8, 320)
-    epochs, min_segments, demo_seconds = 1, 16, min(3.0, demo_seconds)
+    sizes, members, kinds, kbps_asked, demo_asked = sizes[-1:], ["pca", "deep"], kinds[:2], (16,), (1, 16, 320)
+    epochs, min_segments, demo_seconds, file_clips = 1, 16, min(3.0, demo_seconds), min(2, file_clips)
+    kbps_of_files, kbps_heard = (2, 16, 32), (16,)
 
 # %% [markdown]
 # ## Data
@@ -124,10 +130,11 @@ about_data |= {"n_test_clips": len(test), "n_test_artists": n_artists}
 # - PCA of frames of the [MDCT](https://en.wikipedia.org/wiki/Modified_discrete_cosine_transform) (modified discrete cosine
 #   transform), the best linear autoencoder. MDCT frames overlap by half, yet there is one coefficient for each sample, and
 #   the transform can be inverted exactly. MP3 and Opus use it too;
-# - ours, with a latent of 16-bit *codewords*. Each codeword is an (index, value) pair of one MDCT coefficient, so the largest
-#   coefficients are kept wherever they are. The other two spend the same number of latent values on every frame.
+# - sparse codewords, a step on the way from autoencoders to files. Each codeword is a 16-bit (index, value) pair of one MDCT
+#   coefficient, so the largest coefficients are kept wherever they are. The other two spend the same number of latent values on
+#   every frame.
 #
-# Bitrates count 16 bits for each latent value. Our codewords are written to bytes and read again before they are measured; the
+# Bitrates count 16 bits for each latent value. Codewords are written to bytes and read again before they are measured; the
 # other two are not even rounded, which flatters them.
 
 
@@ -139,12 +146,14 @@ def trained(domain, model, latent, loss="mse", pipeline=pipeline):
     return result
 
 
-names = {"study": "the study's network", "sparse": "ours: sparse codewords", "pca": "PCA of MDCT frames"}
+names = {"study": "the study's network", "sparse": "sparse codewords", "pca": "PCA of MDCT frames"}
 sweep = {(model, latent): trained("frequency", model, latent) for model in names for latent in sizes}
 
 # %% [markdown]
-# Five coders need no training:
+# Six coders need no training:
 #
+# - `mdct`, the model of our files that learns nothing: MDCT coefficients in steps of one size, packed by how well their
+#   neighbours foretell them. The section *Files* takes it apart;
 # - downsampling to the same bitrate with 16 bits a sample, as in the study;
 # - downsampling in a fair format, with 3 to 16 bits a sample on the
 #   [mu-law](https://en.wikipedia.org/wiki/%CE%9C-law_algorithm) scale, the best number for each segment;
@@ -152,9 +161,9 @@ sweep = {(model, latent): trained("frequency", model, latent) for model in names
 # - silence, which sends nothing.
 #
 # Real bitrates count every byte of a file, headers included; the weights of a decoder are no part of it. A file of 8.2 s is
-# short: the Ogg container is 16 % of an Opus file at 8 kbit/s and 2 % at 64. MP3 spends its bits at a constant rate, while our
-# codewords and Opus spend them where a segment needs them. LAME, the encoder of the MP3s, scales its input by 0.95; that is
-# undone before measuring. FMA's clips are MP3s themselves, so no error here is one against the original recording.
+# short: the Ogg container is 16 % of an Opus file at 8 kbit/s and 2 % at 64. MP3 spends its bits at a constant rate, while the
+# others spend them where a segment needs them. LAME, the encoder of the MP3s, scales its input by 0.95; that is undone before
+# measuring. FMA's clips are MP3s themselves, so no error here is one against the original recording.
 #
 # The spectral RMSE is the study's error: the root mean square of the difference of all real and imaginary STFT coefficients.
 # Intervals are 95 %, over artists. The [jackknife](https://en.wikipedia.org/wiki/Jackknife_resampling) leaves out each artist
@@ -164,7 +173,8 @@ sweep = {(model, latent): trained("frequency", model, latent) for model in names
 # %%
 compared = [coders.autoencoder(autoencoder, rate, codec=names[model]) for (model, _), autoencoder in sweep.items()]
 bitrates = [coder.nominal_kbps for coder in compared[: len(sizes)]]
-compared += [coder(rate, kbps) for coder in (coders.downsampling, coders.downsampling_mu_law) for kbps in bitrates]
+untrained_coders = (coders.files, coders.downsampling, coders.downsampling_mu_law)
+compared += [coder(rate, kbps) for coder in untrained_coders for kbps in bitrates]
 compared += [coders.classical(codec, rate, kbps) for codec in classical.CODECS for kbps in kbps_asked]
 compared += [coders.silence()]
 table = coders.measure(compared, decoded["frequency"], test, pipeline.length, per_track=per_track)
@@ -178,8 +188,8 @@ setup.show(plots.codec.rate_distortion(table, title, published=published), "rate
 
 # %% [markdown]
 # Lower is better, and left is cheaper; shaded are the intervals. Above is the spectral RMSE, divided by the RMSE of silence so
-# that test sets of different loudness compare. A curve above downsampling with mu-law is a coder not worth
-# its training.
+# that test sets of different loudness compare. A curve above downsampling with mu-law is a coder not worth its training, and so
+# is one above `mdct`, which has none.
 #
 # The study does not state the RMSE of silence on its own test split. For the published points (grey) one number is assumed:
 # with it, their downsampling lies as high as this one in the mean over bitrates. Read only the distance of the grey curves.
@@ -213,8 +223,8 @@ reached.loc[marks].style.format(precision=3, na_rep="").set_caption("validation 
 # ## Architectures
 #
 # Roche et al. ([2018](https://arxiv.org/abs/1806.04096)) compared autoencoders of music at equal latent size. Here each of
-# them codes the frames of an MDCT, phase included, in `architecture_latent` values. The last row is ours without training: only
-# the windows of its transform are learned, the choice of coefficients is not.
+# them codes the frames of an MDCT, phase included, in `architecture_latent` values. The last row is sparse codewords without
+# training: only the windows of their transform are learned, the choice of coefficients is not.
 
 # %%
 by_architecture = {kind: trained("frequency", kind, architecture_latent) for kind in members}
@@ -293,10 +303,116 @@ setup.play(grid, song_rate, f"{data.name}: time domain, one segment for each gen
 # *Try this*: play the row of `mse` and another row by two clicks, and see whether the table agrees with your ear.
 
 # %% [markdown]
+# ## Files
+#
+# `fmalib.codec.encode` writes files that any machine decodes to the same audio, at 8 to 48 kHz. A file has a *model*, which
+# foretells the coefficients of an MDCT, and a *profile*. `waveform` has the least squared error. `listening` follows the ear:
+# louder bands get larger steps, and what is dropped becomes noise of the right level, so its error is larger on purpose. All
+# pairs of model and profile are compared here, on some clips of the test set; a name without profile means `waveform`.
+#
+# The model `mdct` learns nothing. Each coefficient becomes an integer number of steps, and a
+# [range coder](https://en.wikipedia.org/wiki/Range_coding) spends few bits on integers that their neighbours foretell. Bitrates
+# are of real bytes: the length of the file, header included. MP3 and Opus optimise for the ear, not for this error.
+
+# %%
+few = test.groupby("artist").head(1)[:file_clips]
+compared = [coders.files(rate, kbps, model=m, profile=p) for m, p in coders.PAIRS for kbps in kbps_of_files]
+compared += [coders.autoencoder(sweep["sparse", latent], rate, codec=names["sparse"]) for latent in sizes]
+compared += [coders.downsampling_mu_law(rate, kbps) for kbps in kbps_of_files]
+compared += [coders.classical(codec, rate, kbps) for codec in classical.CODECS for kbps in kbps_asked]
+file_table = coders.measure(compared, decoded["frequency"], few, pipeline.length, per_track=1)
+title = f"{data.name}: files, {len(few)} test clips, {rate / 1000:g} kHz"
+setup.show(plots.codec.rate_distortion(file_table, title), "files")
+
+# %% [markdown]
+# Bitrate and error are on logarithmic axes, so an equal distance is an equal factor. The BD-rate (Bjontegaard 2001) puts the
+# horizontal distance into one number: how many percent more bits than `mdct` a coder needs at equal error, in the mean over the
+# errors that both reach. Below 0, it needs fewer.
+
+# %%
+curves = {
+    codec: (rows["real_kbps"].astype(float), -20 * np.log10(rows["spectral_rmse"].astype(float)))
+    for codec, rows in file_table.groupby("codec", sort=False)
+}
+bd_rates = {codec: metrics.bd_rate(*curves["mdct"], *curve) for codec, curve in curves.items() if codec != "mdct"}
+for codec, percent in bd_rates.items():
+    print(f"{codec}: {percent:+.1f} % more bits than mdct at equal spectral RMSE")
+
+# %% [markdown]
+# *Try this*: set `file_clips` to 2, and see how far two clips decide.
+
+# %% [markdown]
+# ### Where the bits go
+#
+# The header and the heads of chunks have a fixed size. Side information is what a decoder must know beside the coefficients,
+# such as step sizes, and in `listening` the levels of bands. The bits of a coefficient follow from the probability that its
+# table foretold.
+
+# %%
+options = {"per_track": 1, "batch_size": len(few), "target": "audio"}
+(audio, _), *_ = segments.fixed_segments(decoded["frequency"], few, pipeline.length, **options)
+bits = {}
+for (model, profile), kbps in ((pair, kbps) for pair in coders.PAIRS for kbps in kbps_of_files):
+    file = fmalib.codec.encode(audio[0].numpy(), rate, kbps, model=model, profile=profile)
+    bits[f"{coders.label(model, profile)}, {kbps} kbit/s"] = budget.parts(file)
+setup.show(plots.codec.bits(bits, f"{data.name}: where the bits of one clip go"), "bits")
+
+# %% [markdown]
+# The lower the bitrate, the larger the share of the low bands. Most energy of music lies there, so the highs are dropped
+# first: an error of the waveform hardly notices, an ear does.
+
+# %% [markdown]
+# ### What each part buys
+#
+# An [ablation](https://en.wikipedia.org/wiki/Ablation_(artificial_intelligence)): the codec with one part replaced by a plainer
+# one, in encoder and decoder alike, on the same clips. Bars are BD-rates: how many percent more bytes the codec then needs at
+# equal error.
+
+# %%
+pieces = {artist: [piece] for artist, piece in zip(few["artist"][:4], audio.numpy())}
+models = [model for model, profile in coders.PAIRS if profile == "waveform"]
+ablated = pd.concat([ablation.table(pieces, rate, model=model) for model in models])
+bars = {f"{row.model}: {row.variant}": (row.percent, row.percent_ci95) for row in ablated.itertuples()}
+title = f"{data.name}: without one part, {len(pieces)} test clips"
+setup.show(plots.codec.errors(bars, "more bytes at equal error / %", title), "ablation")
+
+# %% [markdown]
+# A bar whose interval reaches 0 is a part that these few clips do not prove to be worth its code. Parts overlap: without one,
+# another does some of its work, so the bars do not add up.
+#
+# *Try this*: add a `Variant` to `ablation.VARIANTS["mdct"]`, such as other weights in `fmalib.codec.contexts`.
+
+# %% [markdown]
+# ### What the ear would say
+#
+# The same coders at 44.1 kHz and equal bytes, by measures of codec papers: SI-SDR, the scale-invariant signal-to-distortion
+# ratio; the mel and STFT distances of [DAC](https://arxiv.org/abs/2306.06546); and two models of hearing where they are
+# installed, [Zimtohrli](https://github.com/google/zimtohrli) and [ViSQOL](https://github.com/google/visqol). Zimtohrli is
+# strict with noise, ViSQOL is kind to it.
+
+# %%
+song_rate = short.cache.sample_rate
+sounds = [samples / np.float32(32768) for _, samples in audio_cache.read(decoded["time"], few.index[:3])]
+length = min(round(demo_seconds * song_rate), *map(len, sounds))
+middles = np.stack([sound[(len(sound) - length) // 2 :][:length] for sound in sounds])
+compared = [coder for kbps in kbps_heard for coder in coders.equal_bytes(song_rate, kbps) if coder.codec != "Codewords"]
+heard = coders.listening(compared, middles, few[:3].reset_index(names="track_id"), song_rate)
+title = f"{data.name}: listening measures, {len(middles)} test clips of {length / song_rate:.1f} s"
+setup.show(plots.codec.listening(heard, title), "listening")
+print(quality.hint() or "Both models of hearing are installed.")
+
+# %% [markdown]
+# Compare this with the error above: the coder with the least error of the waveform need not lead here, since it spends its bits
+# on loud partials and leaves the highs silent. With three clips the intervals are wide, and no measure replaces listening.
+#
+# *Try this*: install `fmalib[quality]`, run the section again, and see where Zimtohrli and ViSQOL disagree.
+
+# %% [markdown]
 # ## One song, from 1 to 320 kbit/s
 #
-# Our codewords, straight from an MDCT of 2,048 samples at 44.1 kHz and without training; MP3; Opus. Real bitrates count every
-# byte. No classical coder reaches 1 kbit/s: a bitrate that a coder does not have is left empty.
+# All files of a row have about the same number of bytes: those of the MP3, or, where MP3 has no such bitrate, those of the
+# bitrate itself. Beside our files, MP3 and Opus stand codewords straight from an MDCT of 2,048 samples, without training. No
+# classical coder reaches 1 kbit/s: a bitrate that a coder does not have is left empty.
 
 # %%
 first = short_test.index[:1]
@@ -304,13 +420,23 @@ track_id, samples = next(audio_cache.read(decoded["time"], first))
 song = samples[: round(demo_seconds * song_rate)] / np.float32(32768)
 demo = coders.demo(song, song_rate, demo_asked)
 demo_table = demo.drop(columns="audio")
-demo_table[["codec", "asked_kbps", "real_kbps", *coders.METRICS]].style.format(precision=3, na_rep="").hide(axis="index")
+shown = ["codec", "asked_kbps", "real_kbps", *coders.METRICS]
+demo_table[shown].style.format({"asked_kbps": "{:g}"}, precision=3, na_rep="").hide(axis="index")
 
 # %%
-grid = {"original": dict.fromkeys(demo["codec"].unique(), song)}
+columns = [coder.codec for coder in coders.equal_bytes(song_rate, demo_asked[0])]
+grid = {"original": dict.fromkeys(columns, song)}
 for kbps, rows in demo.groupby("asked_kbps"):
-    grid[f"{kbps} kbit/s"] = dict(zip(rows["codec"], rows["audio"]))
+    grid[f"{kbps:g} kbit/s"] = dict(zip(rows["codec"], rows["audio"]))
 setup.play(grid, song_rate, f"{data.tracks.loc[track_id, 'title']} ({data.tracks.loc[track_id, 'genre']})", "demo")
+
+# %%
+for kbps in (demo_asked[0], 16):
+    at_equal_bytes = demo[demo["asked_kbps"] == kbps]
+    clips = dict(zip(at_equal_bytes["codec"], at_equal_bytes["audio"]))
+    title = f"{data.tracks.loc[track_id, 'title']}, {at_equal_bytes['real_kbps'].mean():.1f} kbit/s"
+    figure = plots.audio.spectrograms({"original": song} | clips, song_rate, title, columns=3)
+    setup.show(figure, f"demo_{kbps}_kbps")
 
 # %% [markdown]
 # The original stands at the head of every column, and bitrates grow downwards. At low bitrates, see which coder drops the highs
@@ -323,9 +449,11 @@ setup.play(grid, song_rate, f"{data.tracks.loc[track_id, 'title']} ({data.tracks
 
 # %%
 parts = {"sweep": table, "architectures": architecture_table, "losses": loss_table, "demo": demo_table}
+parts |= {"files": file_table, "listening": heard}
 rows = pd.concat([part.assign(section=section) for section, part in parts.items()], ignore_index=True)
 about_run = {"seed": seed, "epochs": epochs, "note": data.caveat, "published_silence_rmse_assumed": assumed_silence}
 about_run["train_seconds"] = sum(run.seconds for run in [*sweep.values(), *by_architecture.values(), *by_loss.values()])
+about_run |= {"bd_rate_percent": bd_rates, "bits": bits, "ablation": ablated.to_dict("records")}
 about_run["rows"] = rows.astype(object).where(rows.notna(), None).to_dict("records")
 print(setup.write_metrics(about_data | about_sweep | about_run))
 
@@ -340,6 +468,14 @@ for name in names.values():
     lines.append(f"{name}: {', '.join(shares)}")
 lines.append("In parentheses: divided by downsampling at 16 bits, and with mu-law.")
 print(*lines, f"silence: {table['spectral_rmse'].iloc[-1]:.3f}", sep="\n")
+
+# %%
+print("BD-rate against mdct, spectral RMSE:", ", ".join(f"{codec} {percent:+.0f} %" for codec, percent in bd_rates.items()))
+without = ", ".join(f"{row.variant} {row.percent:+.1f} %" for row in ablated.itertuples())
+print("More bytes at equal error without one part:", without)
+columns = ["codec", "real_kbps", *(name for name in plots.codec.MEASURES if name in heard)]
+print(f"Listening measures, {len(middles)} clips at 44.1 kHz, files of equal bytes:")
+print(heard[columns].to_string(index=False, float_format="{:.2f}".format))
 
 # %%
 columns = ["codec", "real_kbps", "relative_rmse", "log_spectral_distance_db", "si_sdr_db"]

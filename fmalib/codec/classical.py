@@ -15,6 +15,7 @@ from fmalib.data.audio import to_float, to_int16
 MAX_DELAY = 2304  # samples: two MP3 frames; LAME's and the decoder's delay together are 1105
 OPUS_RATES = (8000, 12_000, 16_000, 24_000, 48_000)
 OPUS_KBPS = (6, 256)  # lowest and highest
+OPUS_TRIES = 6  # of bitrates between these two, on the way to a number of bytes
 MP3_KBPS = {  # by the highest sample rate of MPEG-2.5, MPEG-2 and MPEG-1
     12_000: (8, 16, 24, 32, 40, 48, 56, 64),
     24_000: (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
@@ -148,6 +149,12 @@ def opus(audio, sample_rate, kbps):
     Arguments and results as for `mp3`, with bitrates within OPUS_KBPS; ValueError otherwise. Audio at other rates than
     OPUS_RATES is resampled to the next higher one, and back.
     """
+    file = opus_file(audio, sample_rate, kbps)
+    return _decode(file, np.asarray(audio), sample_rate), len(file)
+
+
+def opus_file(audio, sample_rate, kbps):
+    """Returns the bytes of an Opus file in Ogg. Arguments and errors as for `opus`."""
     audio = _check(audio, one=True)
     lowest, highest = OPUS_KBPS
     if not lowest <= kbps <= highest:
@@ -156,7 +163,27 @@ def opus(audio, sample_rate, kbps):
     level = (highest - kbps) / (highest - lowest)  # libsndfile's scale: 0 is the highest bitrate, 1 the lowest
     pcm, file = to_int16(_resample(audio, sample_rate, rate)), io.BytesIO()
     soundfile.write(file, pcm, rate, format="OGG", subtype="OPUS", compression_level=level)
-    return _decode(file.getvalue(), audio, sample_rate), len(file.getvalue())
+    return file.getvalue()
+
+
+def opus_within(audio, sample_rate, n_bytes):
+    """Returns (audio after Opus, bytes of the file): the largest file of at most `n_bytes` bytes, to about 2 %.
+
+    Arguments and results as for `opus`. ValueError where the smallest file has more bytes.
+    """
+    low, high = OPUS_KBPS
+    best, kbps = opus_file(audio, sample_rate, low), metrics.real_kbps(n_bytes, len(audio) / sample_rate)
+    if len(best) > n_bytes:
+        raise ValueError(f"The smallest Opus file of this audio has {len(best)} bytes. Received: n_bytes={n_bytes!r}")
+    for _ in range(OPUS_TRIES):
+        kbps = kbps if low < kbps < high else (low * high) ** 0.5
+        file = opus_file(audio, sample_rate, kbps)
+        low, high = (kbps, high) if len(file) <= n_bytes else (low, kbps)
+        best = max(best, file, key=len) if len(file) <= n_bytes else best
+        if len(best) > 0.98 * n_bytes:
+            break
+        kbps *= 0.99 * n_bytes / len(file)
+    return _decode(best, np.asarray(audio), sample_rate), len(best)
 
 
 def align(reference, estimate, max_delay):

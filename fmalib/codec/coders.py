@@ -1,6 +1,7 @@
 """Coders side by side: each takes a batch of audio and returns it coded and decoded, with its number of bytes if it has any."""
 
 import dataclasses
+import functools
 import itertools
 import struct
 from collections.abc import Callable
@@ -8,14 +9,20 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from fmalib.codec import metrics
-from fmalib.codec.classical import CODECS, downsample, mu_law
+from fmalib.codec import context_models, file_codec, metrics, quality
+from fmalib.codec.classical import CODECS, downsample, mp3, mp3_bitrates, mp3_file, mu_law, opus_within
 from fmalib.data import audio_cache, segments
 from fmalib.models import sparse_mdct
 from fmalib.progress import bar
 from fmalib.signal import codewords, mdct
 
 ENOUGH_SEGMENTS = 500
+PAIRS = tuple(  # (model, profile) of the codec's files, those whose weights are in the package
+    (model, profile)
+    for model, profile in itertools.product(context_models.MODELS, file_codec.PROFILES)
+    if model == "mdct" or (context_models.FOLDER / f"{profile}.npz").exists()
+)
+NEAR = 0.1  # share by which a file may miss its bytes, or its coder counts as having no such bitrate
 HEADER = struct.Struct("<IHH")  # of codewords in a file: samples, frames, codewords a frame
 PRINTED_LAST = ["si_sdr_db", "relative_rmse"]  # pandas prints the first and last columns of a wide table
 METRICS = ("spectral_rmse", "magnitude_rmse", "log_spectral_distance_db", "si_sdr_db")
@@ -66,6 +73,20 @@ def autoencoder(trained, sample_rate, *, codec):
     return Coder(codec, metrics.nominal_kbps(trained.latent_values, seconds), run, trained.latent_shape[-1])
 
 
+def label(model, profile):
+    """Returns the name of a pair of PAIRS in tables and plots."""
+    return model if profile == "waveform" else f"{model}, {profile}"
+
+
+def files(sample_rate, kbps, *, model="mdct", profile="waveform"):
+    """Returns the `Coder` of `fmalib.codec.encode`: each segment becomes a file, and is decoded from its bytes alone."""
+
+    def run(audio):
+        return _each(lambda segment: _file_of_codec(segment, sample_rate, kbps, model, profile), audio)
+
+    return Coder(label(model, profile), float(kbps), run)
+
+
 def silence():
     """Returns the `Coder` that sends nothing."""
     return Coder("silence", None, lambda audio: (np.zeros_like(audio), None))
@@ -80,8 +101,7 @@ def downsampling_mu_law(sample_rate, kbps):
     """Returns the `Coder` of `fmalib.codec.classical.mu_law`."""
 
     def run(audio):
-        decoded, n_bytes = zip(*(mu_law(segment, sample_rate, kbps) for segment in audio))
-        return np.stack(decoded), n_bytes
+        return _each(lambda segment: mu_law(segment, sample_rate, kbps), audio)
 
     return Coder("downsampling, mu-law", kbps, run)
 
@@ -90,10 +110,59 @@ def classical(codec, sample_rate, kbps):
     """Returns the `Coder` of a name in `fmalib.codec.classical.CODECS` at a bitrate."""
 
     def run(audio):
-        decoded, n_bytes = zip(*(CODECS[codec](segment, sample_rate, kbps) for segment in audio))
-        return np.stack(decoded), n_bytes
+        return _each(lambda segment: CODECS[codec](segment, sample_rate, kbps), audio)
 
     return Coder(codec, float(kbps), run)
+
+
+def equal_bytes(sample_rate, kbps, *, pairs=PAIRS):
+    """Returns the coders whose files of a segment have about the same number of bytes.
+
+    These are the bytes of its MP3, if MP3 has that bitrate, else `kbps` exactly. The codec, Opus and codewords are asked for as
+    much. A coder raises ValueError where it has no such file.
+
+    Args:
+        sample_rate: Hz.
+        kbps: kbit/s.
+        pairs: (model, profile) of the codec's files.
+    """
+
+    def bytes_for(segment):
+        if kbps in mp3_bitrates(sample_rate):
+            return len(mp3_file(segment, sample_rate, kbps))
+        return int(125 * kbps * len(segment) / sample_rate)
+
+    def of_pair(pair):
+        def run(segment):
+            wanted = metrics.real_kbps(bytes_for(segment), len(segment) / sample_rate)
+            return _file_of_codec(segment, sample_rate, wanted, *pair)
+
+        return run
+
+    runs = {label(*pair): of_pair(pair) for pair in pairs}
+    runs["MP3"] = lambda segment: mp3(segment, sample_rate, kbps)
+    runs["Opus"] = lambda segment: _near(opus_within, segment, sample_rate, bytes_for(segment))
+    runs["Codewords"] = lambda segment: _near(_codewords, segment, sample_rate, bytes_for(segment))
+    return [Coder(codec, float(kbps), functools.partial(_each, run)) for codec, run in runs.items()]
+
+
+def _each(run, audio):
+    """Returns (audio, bytes of each segment) of a function of one segment."""
+    decoded, n_bytes = zip(*map(run, audio))
+    return np.stack(decoded), n_bytes
+
+
+def _file_of_codec(segment, sample_rate, kbps, model, profile):
+    data = file_codec.encode(segment, sample_rate, kbps, model=model, profile=profile)
+    return file_codec.decode(data)[0], len(data)
+
+
+def _near(coder, segment, sample_rate, n_bytes):
+    """Returns (audio, bytes) of a coder that aims at a number of bytes; ValueError where it misses them."""
+    decoded, used = coder(segment, sample_rate, n_bytes)
+    if abs(used - n_bytes) > NEAR * n_bytes:
+        raise ValueError(f"The nearest file has {used} bytes. Received: n_bytes={n_bytes!r}")
+    return decoded, used
 
 
 def segments_that_fit(tracks, length, *, at_most=3):
@@ -171,43 +240,70 @@ def published_relative(table):
     return PUBLISHED.assign(**PUBLISHED[columns] / silent), silent
 
 
-def demo(song, sample_rate, asked):
-    """Returns one song through codewords, MP3 and Opus, each at its available bitrates.
+def demo(song, sample_rate, asked, *, pairs=PAIRS):
+    """Returns one song through the codec, MP3, Opus and codewords: at each bitrate, files of about equal bytes.
 
     The codewords are written by a sparse autoencoder before any training: an MDCT with a hop of 2,048 samples.
 
     Args:
         song: float array of shape `(samples,)` at full scale 1.
         sample_rate: Hz.
-        asked: bitrates in kbit/s.
+        asked: bitrates in kbit/s, as for `equal_bytes`.
+        pairs: (model, profile) of the codec's files.
 
     Returns:
-        Table with one row for each coder and bitrate: `codec`, `asked_kbps`, `nominal_kbps`, `real_kbps` of all bytes,
-        `relative_rmse`, the columns of `fmalib.codec.metrics.measure`, `n_clips`, and `audio`.
+        Table with one row for each coder and bitrate that it has: `codec`, `asked_kbps`, `nominal_kbps`, `real_kbps` of all
+        bytes, `relative_rmse`, the columns of `fmalib.codec.metrics.measure`, `n_clips`, and `audio`.
     """
     rows, silent = [], metrics.spectral_rmse(song, np.zeros_like(song))
-    for (codec, run), kbps in itertools.product({"Codewords": _codewords, **CODECS}.items(), asked):
+    for coder in itertools.chain.from_iterable(equal_bytes(sample_rate, kbps, pairs=pairs) for kbps in asked):
         try:
-            decoded, n_bytes = run(song, sample_rate, kbps)
+            (decoded,), (n_bytes,) = coder.run(song[None])
         except ValueError:  # no such bitrate
             continue
-        real_kbps = metrics.real_kbps(n_bytes, len(song) / sample_rate)
-        row = {"codec": codec, "asked_kbps": kbps, "nominal_kbps": float(kbps), "real_kbps": real_kbps}
+        row = {"codec": coder.codec, "asked_kbps": coder.nominal_kbps, "nominal_kbps": coder.nominal_kbps}
+        row["real_kbps"] = metrics.real_kbps(n_bytes, len(song) / sample_rate)
         errors = metrics.measure(song[None], decoded[None]).iloc[0]
         row["relative_rmse"] = _relative(errors["spectral_rmse"], silent)
         rows.append({**row, **errors, "n_clips": 1, "audio": decoded})
     return pd.DataFrame(rows)
 
 
-def _codewords(song, sample_rate, kbps, *, hop=2048):
-    """Returns (song after codewords of an MDCT, their bytes), at a whole number of codewords a frame near the bitrate."""
+def listening(compared, audio, clips, sample_rate, *, progress=True):
+    """Returns what listening measures say of coders on the same segments.
+
+    Args:
+        compared: list of `Coder`; one without such a bitrate is left out.
+        audio: float array of shape `(segments, samples)` at full scale 1.
+        clips: table with `track_id` and `artist` of each segment.
+        sample_rate: Hz.
+
+    Returns:
+        Table with one row a coder: `codec`, `nominal_kbps`, `real_kbps`, and the items of `fmalib.codec.metrics.pool` of the
+        columns of `fmalib.codec.quality.measure`.
+    """
+    rows = []
+    for coder in bar(compared, desc="Listening", unit="coder", progress=progress):
+        try:
+            decoded, n_bytes = coder.run(audio)
+        except ValueError:
+            continue
+        kbps = metrics.real_kbps(np.mean(n_bytes), audio.shape[1] / sample_rate)
+        row = {"codec": coder.codec, "nominal_kbps": coder.nominal_kbps, "real_kbps": kbps}
+        rows.append(row | metrics.pool(quality.measure(audio, decoded, sample_rate), clips))
+    return pd.DataFrame(rows)
+
+
+def _codewords(song, sample_rate, n_bytes, *, hop=2048):
+    """Returns (song after codewords of an MDCT, their bytes), at a whole number of codewords a frame near `n_bytes`."""
     samples = len(song)
-    a_frame = kbps * 1000 * samples / sample_rate / codewords.CODEWORD_BITS / mdct.n_frames(samples, hop)
+    a_frame = (n_bytes - HEADER.size) * 8 / codewords.CODEWORD_BITS / mdct.n_frames(samples, hop)
     model = sparse_mdct.sparse_autoencoder(samples=samples, hop=hop, latent=max(1, round(a_frame)))
     encoder, decoder = model.get_layer("encoder"), model.get_layer("decoder")
-    file = _file(encoder.predict_on_batch(song[None])[0], samples)
+    # Called once each: to compile them by `predict` would take five times as long.
+    file = _file(encoder(song[None]).numpy()[0], samples)
     latent, samples = _latent(file)
-    return decoder.predict_on_batch(latent[None])[0, :samples], len(file)
+    return decoder(latent[None]).numpy()[0, :samples], len(file)
 
 
 def _file(latent, samples):

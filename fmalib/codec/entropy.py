@@ -147,6 +147,31 @@ class Encoder(_Coder):
         return words + np.packbits(np.concatenate(bits)).tobytes()[::-1] if bits else words
 
 
+class Meter(Encoder):
+    """An encoder that also keeps what each integer takes.
+
+    Attributes:
+        lengths: of each frame that has ended, the ideal code lengths in bits, float64 `(n,)` in the order of `put`: the
+            logarithm of what its table foretold, and its sign, low bits and escape.
+    """
+
+    def __init__(self, counts):
+        super().__init__(counts)
+        self.lengths = []
+
+    def end_frame(self):
+        """Codes a frame as an `Encoder` does, and keeps its lengths."""
+        tables, symbols, shifts = (np.concatenate(each) for each in zip(*self._since))
+        counts = self._tables.counts[tables]  # before they learn from the frame
+        sizes = super().end_frame()
+        lengths = np.log2(counts.sum(axis=1) / counts[np.arange(len(symbols)), symbols]) + shifts + (sizes > 0)
+        escaped = symbols == ESCAPE
+        classes = np.frexp((sizes[escaped] >> shifts[escaped]) - ESCAPE + 1)[1] - 1
+        lengths[escaped] += 2 * classes + 1  # a class takes about one bit more than its number, and that many bits follow
+        self.lengths.append(lengths)
+        return sizes
+
+
 class Decoder(_Coder):
     """Reads what an `Encoder` wrote. ValueError for bytes that it did not."""
 

@@ -16,7 +16,22 @@ def pack(values, near, splits=None):
         near: a context model at its start.
         splits: of the frames, int64 of shape `(frames,)`, or None for a context model that has no `split_table`.
     """
-    encoder = entropy.Encoder(near.prior)
+    return _coded(values, near, splits, entropy.Encoder(near.prior)).finish()
+
+
+def bits(values, near, splits=None):
+    """Returns the ideal code length in bits of each level, float64 of the shape of `values`; arguments as for `pack`.
+
+    `pack` takes a few words more than their sum, and the splits.
+    """
+    lengths, meter = np.zeros(values.shape), _coded(values, near, splits, entropy.Meter(near.prior))
+    for coded, frame in zip(meter.lengths, lengths.transpose(1, 0, 2)):
+        _in_order(coded[1 if near.switches else 0 :], frame, near.parts)
+    return lengths
+
+
+def _coded(values, near, splits, encoder):
+    """Returns the encoder that has coded levels."""
     for number, frame in enumerate(values.transpose(1, 0, 2)):
         if near.switches:
             encoder.put(splits[[number]], near.split_table(), signed=False)
@@ -26,7 +41,7 @@ def pack(values, near, splits=None):
             near.frame[part] = encoder.put(frame[part].ravel(), tables.ravel()).reshape(tables.shape)
         encoder.end_frame()
         near.next_frame(np.abs(frame))
-    return encoder.finish()
+    return encoder
 
 
 def unpack(data, shape, near):
@@ -57,7 +72,7 @@ def unpack(data, shape, near):
 
 
 def _in_order(coded, frame, parts):
-    """Puts a frame's integers in the order of coding into `(channels, bins)`."""
+    """Puts a frame's numbers in the order of coding into `(channels, bins)`."""
     start = 0
     for part in parts:
         here = frame[part]

@@ -1,11 +1,15 @@
-"""Metrics of reconstructions: spectral distances, added energy, bitrates, and pooling over segments.
+"""Metrics of reconstructions: spectral distances, added energy, bitrates, BD-rate, and pooling over segments.
 
 Audio is float at full scale 1, of shape `(..., samples)`. Every metric has one value for each segment, shape `(...)`; it
 raises ValueError where the two shapes differ or the audio is not floating point.
 """
 
+import functools
+import warnings
+
 import numpy as np
 import pandas as pd
+from scipy.interpolate import PchipInterpolator
 
 from fmalib import intervals
 from fmalib.signal import stft
@@ -14,7 +18,11 @@ N_FFT, HOP = 512, 128  # the study's, at any sample rate
 FLOOR_DB = -80.0  # 16-bit rounding noise lies at -78 dB in this STFT
 UNDEFINED_IN_SILENCE = ("si_sdr_db", "added_energy")
 ROOTS = ("spectral_rmse", "magnitude_rmse")  # pooled as the root of the mean square, all others as the mean
-POSITIVE = (*ROOTS, "log_spectral_distance_db", "added_energy")
+POSITIVE = (*ROOTS, "log_spectral_distance_db", "added_energy", "mel_distance", "stft_distance")
+OPINIONS = {"zimtohrli": (1, 5), "visqol": (1, 5)}  # mean opinion scores, and their range
+MEL_BANDS = {32: 5, 64: 10, 128: 20, 256: 40, 512: 80, 1024: 160, 2048: 320}  # by samples of the window; DAC's
+STFT_WINDOWS = 2048, 512  # samples; DAC's
+LEAST_MAGNITUDE = 1e-5  # below it, both distances see silence
 
 
 def spectral_rmse(reference, estimate):
@@ -76,6 +84,80 @@ def added_energy(reference, estimate, sample_rate, *, above=4000.0):
     return np.divide(added, total, out=np.full_like(total, np.nan), where=total > 0)[()]
 
 
+def mel_distance(reference, estimate, sample_rate):
+    """Returns the mel distance of DAC (Kumar et al. 2023, section 3.4), without unit; 0 is best.
+
+    For windows of 32, 64, ..., 2048 samples with 5, 10, ..., 320 mel bands: the mean over frames and bands of
+    `|log10 max(M x, 1e-5) - log10 max(M y, 1e-5)|`, summed over the seven windows. M are librosa's bands, and x and y are STFT
+    magnitudes with a hop of a quarter window. A gain of 1/10 scores 7, apart from bands near silence. Windows are in samples,
+    so values at different sample rates do not compare.
+
+    Args:
+        sample_rate: Hz.
+    """
+    reference, estimate = _check(reference, estimate)
+    total = 0.0
+    for n_fft, bands in MEL_BANDS.items():
+        matrix = _mel_matrix(sample_rate, n_fft, bands)
+        x, y = (_logarithm(magnitude @ matrix) for magnitude in _magnitudes(n_fft, reference, estimate))
+        total = total + np.abs(x - y).mean(axis=(-2, -1), dtype=np.float64)
+    return total
+
+
+def stft_distance(reference, estimate):
+    """Returns the multi-resolution STFT distance of DAC (Kumar et al. 2023; Engel et al. 2020), without unit; 0 is best.
+
+    For windows of 2048 and 512 samples: the mean over frames and bins of
+    `|log10 max(x, 1e-5)^2 - log10 max(y, 1e-5)^2| + |x - y|`, summed over both. x and y are magnitudes, the hop is a quarter
+    window. It weighs all frequencies alike, so it sees missing highs that a mel distance forgives.
+    """
+    total = 0.0
+    for n_fft in STFT_WINDOWS:
+        x, y = _magnitudes(n_fft, *_check(reference, estimate))
+        parts = 2 * np.abs(_logarithm(x) - _logarithm(y)) + np.abs(x - y)
+        total = total + parts.mean(axis=(-2, -1), dtype=np.float64)
+    return total
+
+
+def bd_rate(anchor_kbps, anchor_quality, kbps, quality):
+    """Returns the mean difference in bitrate at equal quality, in percent; below 0, the second coder needs fewer bits.
+
+    Bjontegaard (2001): the mean difference of logarithmic bitrates over the qualities that both curves reach. Between points, a
+    curve is monotone piecewise cubic (PCHIP), as in the test conditions of HEVC. A point that a cheaper one equals is left out.
+
+    Args:
+        anchor_kbps, anchor_quality: points of the first coder; kbit/s, and any measure that grows with quality, such as dB.
+        kbps, quality: points of the second.
+
+    Returns:
+        float; nan where the curves share no quality, or one has a single point.
+
+    Raises:
+        ValueError: bitrates that are not positive, values that are not finite, or lists of different lengths.
+    """
+    anchor, other = _curve(anchor_kbps, anchor_quality), _curve(kbps, quality)
+    if min(len(anchor[0]), len(other[0])) < 2:
+        return float("nan")
+    low, high = max(anchor[0][0], other[0][0]), min(anchor[0][-1], other[0][-1])
+    if not low < high:
+        return float("nan")
+    first, second = (PchipInterpolator(*points).integrate(low, high) for points in (anchor, other))
+    return float(100 * np.expm1((second - first) / (high - low)))
+
+
+def _curve(kbps, quality):
+    """Returns (qualities, logarithms of bitrates), both rising; points that a cheaper one equals are left out."""
+    kbps, quality = np.asarray(kbps, np.float64), np.asarray(quality, np.float64)
+    valid = kbps.ndim == 1 and kbps.shape == quality.shape
+    if not valid or not (kbps > 0).all() or not np.isfinite([kbps, quality]).all():
+        text = "Each point needs a positive bitrate and a finite quality"
+        raise ValueError(f"{text}. Received: kbps={kbps.tolist()}, quality={quality.tolist()}")
+    order = np.lexsort((-quality, kbps))
+    kbps, quality = kbps[order], quality[order]
+    better = np.diff(np.maximum.accumulate(quality), prepend=-np.inf) > 0
+    return quality[better], np.log(kbps[better])
+
+
 def nominal_kbps(latent_values, seconds, *, bits=16):
     """Returns the bitrate in kbit/s of `latent_values` values of `bits` bits each for `seconds` of audio."""
     return latent_values * bits / _positive("seconds", seconds) / 1000.0
@@ -133,7 +215,7 @@ def pool(table, segments):
     for name in table:
         values = table[name].to_numpy(np.float64)
         defined = ~np.isnan(values) if name in UNDEFINED_IN_SILENCE else np.full(len(values), True)
-        bounds = intervals.POSITIVE if name in POSITIVE else intervals.REAL
+        bounds = intervals.POSITIVE if name in POSITIVE else OPINIONS.get(name, intervals.REAL)
         result[name], result[f"{name}_ci95"] = _pool(values[defined], artists[defined], bounds, root=name in ROOTS)
     return {**result, "n_clips": int(segments["track_id"].nunique()), "n_segments": len(table)}
 
@@ -171,6 +253,25 @@ def _positive(name, value):
 def _spectra(*signals):
     """Returns the STFT of each signal, complex64 of shape `(..., frames, bins)`."""
     return [stft.stft(audio, n_fft=N_FFT, hop=HOP).numpy() for audio in signals]
+
+
+def _magnitudes(n_fft, *signals):
+    """Returns the STFT magnitudes of each signal with a hop of a quarter window, float32 of shape `(..., frames, bins)`."""
+    return [np.abs(stft.stft(audio, n_fft=n_fft).numpy()) for audio in signals]
+
+
+def _logarithm(magnitudes):
+    return np.log10(np.maximum(magnitudes, LEAST_MAGNITUDE))
+
+
+@functools.lru_cache
+def _mel_matrix(sample_rate, n_fft, bands):
+    """Returns librosa's mel bands, float32 of shape `(bins, bands)`; narrow ones may hold no bin, as in DAC."""
+    import librosa
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Empty filters")
+        return librosa.filters.mel(sr=sample_rate, n_fft=n_fft, n_mels=bands).T
 
 
 def _power(spectrum):

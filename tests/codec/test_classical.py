@@ -218,6 +218,24 @@ def test_opus_is_near_its_bitrate(kbps, excess):
     assert 0.9 * kbps < metrics.real_kbps(n_bytes, 65_536 / 8000) < excess * kbps
 
 
+@pytest.mark.parametrize("n_bytes", [12_000, 24_000, 65_000])
+def test_opus_stays_within_its_bytes(n_bytes):
+    x = music(24_000, 96_000)
+    decoded, used = classical.opus_within(x, 24_000, n_bytes)
+    assert 0.97 * n_bytes < used <= n_bytes and decoded.shape == x.shape
+    # The audio is that of a file of so many bytes.
+    finer, more = classical.opus_within(x, 24_000, 2 * n_bytes)
+    assert more > used and np.square(x - finer).sum() < np.square(x - decoded).sum()
+
+
+def test_opus_has_a_smallest_file():
+    x = music()
+    smallest = len(classical.opus_file(x, 8000, 6))
+    assert classical.opus_within(x, 8000, smallest)[1] == smallest
+    with pytest.raises(ValueError, match=rf"has {smallest} bytes. Received: n_bytes={smallest - 1}"):
+        classical.opus_within(x, 8000, smallest - 1)
+
+
 @pytest.mark.parametrize("sample_rate", classical.MP3_RATES)
 def test_every_mp3_bitrate_is_what_it_says(sample_rate):
     x = music(sample_rate, 3 * sample_rate)

@@ -2,7 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fmalib.codec import classical, coders, metrics
+import fmalib.codec
+from fmalib.codec import classical, coders, metrics, quality
 from fmalib.data import audio_cache, segments
 from fmalib.training import autoencoders
 
@@ -121,20 +122,77 @@ def test_segments_that_fit():
     assert coders.segments_that_fit(pd.DataFrame({"samples": [240_000] * 400}), 65_536) == 1
 
 
+def plucked(seconds=2, rate=44_100):
+    time = np.arange(seconds * rate) / rate
+    low = 0.3 * np.sin(2 * np.pi * 300 * time) * np.exp(-3 * (time % 0.5))
+    return (low + 0.1 * np.sin(2 * np.pi * 5000 * time)).astype(np.float32)
+
+
+def test_a_file_is_decoded_from_its_bytes_alone(monkeypatch):
+    audio = np.stack([plucked(), plucked()[::-1]])
+    decoded, n_bytes = coders.files(44_100, 16).run(audio)
+    data = [fmalib.codec.encode(segment, 44_100, 16) for segment in audio]
+    assert list(n_bytes) == [len(each) for each in data]
+    np.testing.assert_array_equal(decoded, [fmalib.codec.decode(each)[0] for each in data])
+    monkeypatch.setattr(coders.file_codec, "encode", lambda *_, **__: data[1])
+    np.testing.assert_array_equal(coders.files(44_100, 16).run(audio)[0], np.stack([decoded[1]] * 2))
+
+
+def test_every_pair_of_the_codec_is_a_coder():
+    assert coders.PAIRS[:2] == (("mdct", "waveform"), ("mdct", "listening"))
+    assert [coders.label(*pair) for pair in (("mdct", "waveform"), ("learned", "listening"))] == ["mdct", "learned, listening"]
+    for model, profile in coders.PAIRS:
+        coder = coders.files(8000, 8, model=model, profile=profile)
+        assert (coder.codec, coder.nominal_kbps) == (coders.label(model, profile), 8.0)
+
+
+def test_equal_bytes_are_those_of_the_mp3():
+    audio = plucked(4)[None]
+    compared = coders.equal_bytes(44_100, 16, pairs=[("mdct", "waveform")])
+    assert [coder.codec for coder in compared] == ["mdct", "MP3", "Opus", "Codewords"]
+    assert {coder.nominal_kbps for coder in compared} == {16.0}
+    sizes = {coder.codec: coder.run(audio)[1][0] for coder in compared}
+    assert sizes["MP3"] == classical.mp3(audio[0], 44_100, 16)[1]
+    assert 0.96 * sizes["MP3"] < sizes["mdct"] <= 1.005 * sizes["MP3"]
+    assert 0.9 * sizes["MP3"] < sizes["Opus"] <= sizes["MP3"]
+    assert sizes["Codewords"] == pytest.approx(sizes["MP3"], rel=0.1)
+    # Without an MP3 of that bitrate, the bitrate itself counts.
+    codec, mp3, opus, codewords = coders.equal_bytes(44_100, 4, pairs=[("mdct", "waveform")])
+    assert 0.96 * 2000 < codec.run(audio)[1][0] <= 1.005 * 2000
+    for coder, text in ((mp3, "kbps=4"), (opus, "n_bytes=2000")):
+        with pytest.raises(ValueError, match=f"Received: {text}"):
+            coder.run(audio)
+    assert codewords.run(audio)[1][0] == pytest.approx(2000, rel=0.1)
+
+
 def test_the_demo_keeps_to_its_bitrates():
-    time = np.arange(2 * 44_100) / 44_100
-    plucked = 0.3 * np.sin(2 * np.pi * 300 * time) * np.exp(-3 * (time % 0.5))
-    song = (plucked + 0.1 * np.sin(2 * np.pi * 5000 * time)).astype(np.float32)
-    table = coders.demo(song, 44_100, (1, 8, 64, 320))
+    song = plucked(4)
+    table = coders.demo(song, 44_100, (1, 16, 64, 320), pairs=[("mdct", "waveform")])
     asked = {codec: rows["asked_kbps"].tolist() for codec, rows in table.groupby("codec")}
-    assert asked == {"Codewords": [1, 8, 64, 320], "MP3": [8, 64, 320], "Opus": [8, 64]}  # no other bitrate is faked
-    coded = table[table["codec"] == "Codewords"]
-    header = 8 * coders.HEADER.size / 2 / 1000  # kbit/s
-    np.testing.assert_allclose(coded["real_kbps"] - header, coded["asked_kbps"], rtol=0.1)
-    assert coded["spectral_rmse"].is_monotonic_decreasing
+    # No other bitrate is faked.
+    assert asked == {"mdct": [1, 16, 64], "MP3": [16, 64, 320], "Opus": [16, 64], "Codewords": [1, 16, 64, 320]}
+    mp3 = table[table["codec"] == "MP3"].set_index("asked_kbps")["real_kbps"]
+    wanted = table["asked_kbps"].map(mp3).fillna(table["asked_kbps"])
+    np.testing.assert_allclose(table["real_kbps"], wanted, rtol=0.1)
+    for codec in ("mdct", "Codewords"):
+        assert table.loc[table["codec"] == codec, "spectral_rmse"].is_monotonic_decreasing
     silent = metrics.spectral_rmse(song, np.zeros_like(song))
     np.testing.assert_allclose(table["relative_rmse"], table["spectral_rmse"] / silent, rtol=1e-6)
     assert all(audio.shape == song.shape for audio in table["audio"])
+
+
+def test_listening_measures_are_pooled_over_clips(monkeypatch):
+    monkeypatch.setattr(quality, "installed", dict)
+    audio = np.stack([plucked(), plucked()[::-1]])
+    clips = pd.DataFrame({"track_id": [1, 2], "artist": ["a", "b"]})
+    compared = [coders.files(44_100, 16), coders.classical("MP3", 44_100, 16), coders.classical("MP3", 44_100, 17)]
+    table = coders.listening(compared, audio, clips, 44_100, progress=False).set_index("codec")
+    assert list(table.index) == ["mdct", "MP3"]  # LAME has no 17 kbit/s
+    decoded, n_bytes = compared[0].run(audio)
+    each = [metrics.mel_distance(*pair, 44_100) for pair in zip(audio, decoded)]
+    assert table["mel_distance"]["mdct"] == pytest.approx(np.mean(each), rel=1e-5)
+    assert table["real_kbps"]["mdct"] == pytest.approx(np.mean(n_bytes) * 8 / 2 / 1000)
+    assert table["n_clips"].tolist() == [2, 2] and len(table["si_sdr_db_ci95"]["MP3"]) == 2
 
 
 def test_published_points_of_the_study():

@@ -81,6 +81,27 @@ def test_tables_learn_and_are_halved():
     assert tables.counts.min() >= 1
 
 
+def test_a_meter_knows_what_each_integer_takes():
+    meter, table = entropy.Meter(entropy.prior()), int(entropy.scales_of(entropy.UNIT))
+    counts = entropy.prior()[table]
+    probability = counts / counts.sum()
+    large = 5 * (17 + 4) + 3  # in the scale below it has a shift of 0
+    meter.put(np.array([0, -2, large]), np.full(3, table))
+    assert meter.end_frame().tolist() == [0, 2, large]
+    excess = large - 17 + 1  # 92: class 6, six more bits
+    expected = [-np.log2(probability[0]), 1 - np.log2(probability[2]), 1 - np.log2(probability[17]) + 7 + 6]
+    assert excess.bit_length() == 7
+    np.testing.assert_allclose(meter.lengths[0], expected, rtol=1e-12)
+    meter.put(np.array([0]), np.array([table]))  # the table has learned
+    meter.end_frame()
+    assert meter.lengths[1][0] == pytest.approx(np.log2((counts.sum() + 96) / (counts[0] + 32)), rel=1e-12)
+    shifted = int(entropy.scales_of(64 * entropy.UNIT))
+    meter.put(np.array([-70]), np.array([shifted]))
+    meter.end_frame()
+    counts = entropy.prior()[shifted]
+    assert meter.lengths[2][0] == pytest.approx(np.log2(counts.sum() / counts[70 >> 5]) + 5 + 1, rel=1e-12)
+
+
 def test_counts_fit_into_float32_exactly():
     tables = entropy.Tables(entropy.prior())
     tables.learn(np.zeros(2000, int), np.zeros(2000, int))

@@ -115,6 +115,88 @@ def test_added_energy_needs_bins_above(above):
         metrics.added_energy(noise(4096), noise(4096), 8000, above=above)
 
 
+def magnitudes_by_hand(audio, n_fft):
+    """Returns STFT magnitudes `(frames, bins)` in float64: padded by reflection, a periodic Hann window, a hop of a quarter."""
+    padded = np.pad(audio.astype(np.float64), n_fft // 2, mode="reflect")
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n_fft) / n_fft)
+    starts = range(0, len(padded) - n_fft + 1, n_fft // 4)
+    return np.abs(np.stack([np.fft.rfft(padded[start : start + n_fft] * window) for start in starts]))
+
+
+@pytest.mark.filterwarnings("ignore:Empty filters")
+@pytest.mark.parametrize("sample_rate", [8000, 44_100])
+def test_the_mel_distance_is_the_formula(sample_rate):
+    x, y = noise(6000), noise(6000, seed=1, level=0.03)
+    expected = 0.0
+    for n_fft, bands in zip((32, 64, 128, 256, 512, 1024, 2048), (5, 10, 20, 40, 80, 160, 320)):
+        mel = librosa.filters.mel(sr=sample_rate, n_fft=n_fft, n_mels=bands)
+        levels = [np.log10(np.maximum(magnitudes_by_hand(audio, n_fft) @ mel.T, 1e-5)) for audio in (x, y)]
+        expected += np.abs(levels[0] - levels[1]).mean()
+    assert metrics.mel_distance(x, y, sample_rate) == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_stft_distance_is_the_formula():
+    x, y = noise(6000), noise(6000, seed=1, level=0.03)
+    expected = 0.0
+    for n_fft in (2048, 512):
+        first, second = (magnitudes_by_hand(audio, n_fft) for audio in (x, y))
+        levels = [np.log10(np.maximum(magnitude, 1e-5) ** 2) for magnitude in (first, second)]
+        expected += np.abs(levels[0] - levels[1]).mean() + np.abs(first - second).mean()
+    assert metrics.stft_distance(x, y) == pytest.approx(expected, rel=1e-5)
+
+
+def test_both_distances_of_a_gain():
+    x = noise(2, 8192)
+    # At 8 kHz every mel band holds a bin.
+    np.testing.assert_allclose(metrics.mel_distance(x, x / 10, 8000), 7.0, rtol=1e-5)
+    sizes = [sum(magnitudes_by_hand(audio, n_fft).mean() for n_fft in (2048, 512)) for audio in x]
+    np.testing.assert_allclose(metrics.stft_distance(x, x / 10), 4 + 0.9 * np.array(sizes), rtol=1e-4)
+    assert metrics.mel_distance(x, x, 8000).tolist() == metrics.stft_distance(x, x).tolist() == [0, 0]
+    assert metrics.mel_distance(x, -x, 8000).tolist() == metrics.stft_distance(x, -x).tolist() == [0, 0]  # the phase is free
+
+
+def test_below_the_least_magnitude_all_is_silence():
+    x, zeros = np.full(8192, 1e-12, np.float32), np.zeros(8192, np.float32)
+    assert metrics.mel_distance(x, zeros, 8000) == 0
+    assert 0 < metrics.stft_distance(x, zeros) < 1e-10  # magnitudes differ, levels do not
+
+
+KBPS, DB = np.array([6.0, 11.0, 24.0, 50.0]), np.array([9.0, 14.0, 21.0, 30.0])
+
+
+def test_the_bd_rate_of_a_share_of_the_bits_is_that_share():
+    assert metrics.bd_rate(KBPS, DB, 0.9 * KBPS, DB) == pytest.approx(-10, rel=1e-12)
+    assert metrics.bd_rate(KBPS, DB, 2 * KBPS, DB) == pytest.approx(100, rel=1e-12)
+    assert metrics.bd_rate(KBPS, DB, KBPS, DB) == 0
+    # The unit of the quality, and the order of the points, do not matter.
+    assert metrics.bd_rate(KBPS, 3 * DB + 7, 0.9 * KBPS[::-1], 3 * DB[::-1] + 7) == pytest.approx(-10, rel=1e-12)
+
+
+def test_the_bd_rate_is_over_common_qualities():
+    """Lines over the logarithm of the rate: the difference is linear, so its mean is that in the middle of the overlap."""
+    first, second = 2.0 ** np.arange(5), 3.0 * 2.0 ** np.arange(5)  # 6 dB, and 5 dB, an octave
+    quality, other = 6.0 * np.arange(5), 4 + 5.0 * np.arange(5)  # overlap: 4 to 24 dB
+    octaves = np.log2(3) + (14 - 4) / 5 - 14 / 6
+    assert metrics.bd_rate(first, quality, second, other) == pytest.approx(100 * (2**octaves - 1), rel=1e-12)
+
+
+def test_points_that_cost_more_for_no_more_are_left_out():
+    kbps, quality = np.append(KBPS, [40.0, 50.0, 60.0]), np.append(DB, [21.0, 29.0, 29.5])
+    assert metrics.bd_rate(KBPS, DB, 0.9 * kbps, quality) == pytest.approx(-10, rel=1e-12)
+
+
+def test_the_bd_rate_without_common_qualities_is_not_a_number():
+    assert np.isnan(metrics.bd_rate(KBPS, DB, KBPS, DB + 30))
+    assert np.isnan(metrics.bd_rate(KBPS, DB, [8.0], [12.0]))
+    assert np.isnan(metrics.bd_rate(KBPS, DB, KBPS, -DB))  # more bits, less quality: one point is left
+
+
+@pytest.mark.parametrize("kbps, quality", [([0, 1], [1, 2]), ([1, 2], [1, np.inf]), ([1, 2], [1, 2, 3])])
+def test_the_bd_rate_needs_points(kbps, quality):
+    with pytest.raises(ValueError, match=r"Received: kbps=\[\d"):
+        metrics.bd_rate(KBPS, DB, kbps, quality)
+
+
 def test_the_studys_bitrates():
     assert metrics.nominal_kbps(64 * 126, 65_536 / 8000) == 15.75
     assert metrics.nominal_kbps(64 * 126, 65_536 / 8000, bits=8) == 7.875
