@@ -59,7 +59,7 @@ def _digest(found, profile):
 
 def network(profile, digest=None):
     """Returns the network with a digest, or that of the package for a profile; FormatError where the digest is not known."""
-    if profile not in _NETWORKS:
+    if digest not in _NETWORKS and profile not in _NETWORKS:
         _NETWORKS[profile] = use(FOLDER / f"{profile}.npz")
     if digest is None:
         return _NETWORKS[profile]

@@ -19,9 +19,6 @@ CASES = {  # name: (sample rate, channels, seconds, options)
     "loud": (16_000, 1, 0.5, {"step": 2.0**-12}),
     "ear_mono_8": (8000, 1, 2.0, {"kbps": 8, "profile": "listening"}),
     "ear_stereo_48": (44_100, 2, 1.0, {"kbps": 48, "profile": "listening"}),
-    "learned_mono_8": (8000, 1, 2.0, {"kbps": 8, "model": "learned"}),
-    "learned_stereo_64": (44_100, 2, 1.0, {"kbps": 64, "model": "learned"}),
-    "learned_ear_stereo_24": (44_100, 2, 1.0, {"kbps": 24, "model": "learned", "profile": "listening"}),
 }
 
 
