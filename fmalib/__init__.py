@@ -25,7 +25,7 @@ ORDER = {  # package, or module at the top: its modules
     "codec": "bitstream quantiser entropy contexts integer_network learned_contexts context_models levels rate_control "
     "block_switching waveform envelope listening profiles step_search file_codec context_training commands "
     "budget metrics quality ablation classical coders",
-    "genres": "evaluation descriptors pooling probes comparison results systems predict",
+    "genres": "evaluation descriptors codec_latent pooling probes comparison results systems predict",
     "latent": "representations maps clustering deep_clustering variance",
     "plots": "style audio autoencoders codec coding genres latent players interactive",
     "notebook": "",

@@ -44,7 +44,7 @@ seed = 0  # of initial weights, crops, augmentation and permuted labels
 quick = False  # ten tracks a genre and at most two epochs, to see that everything runs
 domain = "time"  # of the autoencoder, time or frequency
 latent = 32  # channels of the latent; 32 in the original study's time domain
-systems = "latent_finetuned,latent_frozen,latent_linear,cnn,mel_pca,random_encoder"  # a comma list, the chosen one first
+systems = "latent_finetuned,latent_frozen,latent_linear,codec_linear,cnn,mel_pca,random_encoder"  # the chosen one first
 # less often changed
 split = "official"  # official, or random70 as in the original study, which leaks artists
 folds = 0  # of cross-validation; 0 takes 5 below 400 tracks of a folder data set, else one split; 1 is one split
@@ -371,6 +371,24 @@ if curves and segments > 1:
 #
 # *Try this*: set `segments = 15`. Where does the curve become flat?
 #
+# ## How few bits hold a genre?
+#
+# The codec of notebook 05 sends a latent too. In its profile for the ear this is the *envelope*: the powers of about 25 bands
+# over time, by cosine transform and principal components, rounded to integers. A linear probe reads these integers, pooled over
+# the segment. A coarser rounding step makes fewer bytes; they are counted as the codec writes them.
+
+# %%
+bit_curve = genre_systems.bitrate_curve(compared, seed=seed)
+readers = {name: bars[name] for name in ("mfcc_svm", "mel_pca") if name in bars}
+title = f"{data.name}: genre from the codec's latent, {len(test)} tracks, seed {seed}"
+setup.show(plots.genres.bitrate_curves({"linear probe of the codec's latent": bit_curve}, readers, majority, title), "bitrates")
+
+# %% [markdown]
+# A flat stretch means that the bits saved there said nothing about the genre that this probe can read. Dashed lines are of
+# systems that read the audio itself. The bitrate is of the latent alone: to be heard, it needs the rest of the file.
+#
+# *Try this*: give `bitrate_curve` the argument `"svm"`. Does another probe read more from the same bits?
+#
 # ## The chosen system by genre
 
 # %%
@@ -507,11 +525,12 @@ print(f"On {notebook.machine()}. Where there is a GPU, classifiers are trained i
 # %%
 votes = {"vote_curves": {name: curve.reset_index().to_dict("list") for name, curve in curves.items()}}
 labels = {"learning_curves": {name: curve.to_dict("list") for name, curve in artist_curves.items()}}
-metrics = about_data | about_systems | {"less_mfcc_svm": differences} | votes | labels | {"note": setup.note}
+labels |= {"less_mfcc_svm": differences, "bitrate_curve": bit_curve.to_dict("list")}
+metrics = about_data | about_systems | votes | labels | {"note": setup.note}
 print(setup.write_metrics(metrics))
 
 # %%
-result = summaries[chosen]
+result, bits = summaries[chosen], bit_curve.iloc[-1]
 low, high = result["accuracy_vote_ci95"]
 print(
     f"{data.name}, {how}, {len(test)} test tracks of {metrics['n_test_artists']} artists, seed {seed}:\n"
@@ -519,5 +538,6 @@ print(
     f"of {segments} (95 % interval {low:.1%} to {high:.1%}); macro F1 is {result['macro_f1']:.2f}.\n"
     f"Controls: most frequent genre {majority:.1%}, permuted labels {metrics['accuracy_shuffled']:.1%}, "
     f"MFCC statistics and an SVM {metrics['accuracy_mfcc_svm']:.1%}.\n"
+    f"A linear probe has {bits['accuracy']:.1%} of tracks from {bits['kbps']:.2f} kbit/s of the codec's latent, its coarsest.\n"
     f"Highest on this test, and so selected on it: {table['vote'].idxmax()}, {table['vote'].max():.1%}."
 )

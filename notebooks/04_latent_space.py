@@ -17,7 +17,7 @@
 # boundaries" between genres. This notebook draws the same maps, adds UMAP, and measures every map. Control
 # representations show whether genres are missing from the latent, or only from the map.
 #
-# - **You will** train autoencoders, map their latents by ten methods, and measure each map. You will compare nine
+# - **You will** train autoencoders, map their latents by ten methods, and measure each map. You will compare ten
 #   representations of the same segments, and click on points to play them.
 # - **It needs** nothing: the default is synthetic music. For real results, change `dataset` and `data_dir` in the
 #   cell below (Colab), or pass `-p dataset fma_small -p data_dir FOLDER` (papermill).
@@ -44,7 +44,7 @@ quick = False  # ten tracks a genre and at most two epochs, to see that everythi
 encoder = "study"  # the frequency domain also has sparse, pca, shallow, deep, lstm, variational, denoising
 latent = 64  # channels of the latent; the study had 512 to 32 in frequency, 32 in time
 methods = "all"  # of maps, a comma list such as pca,lda,tsne,umap; a wrong name lists them all
-features = "latent,untrained,time,denoising,variational,linear,classifier,log_mel,mfcc"  # the first is examined in detail
+features = "latent,untrained,time,denoising,variational,linear,classifier,codec,log_mel,mfcc"  # the first is examined in detail
 # less often changed
 tracks_per_genre = 0  # at most this many tracks a genre, three or more; 0 takes all, or makes 40 for synth
 domain = "frequency"  # of the autoencoder, frequency or time
@@ -129,6 +129,7 @@ metrics = {
 # each frame. Notebook 02 builds one layer by layer. A map needs one vector a segment, so latents are pooled over time:
 # energies of a few frames, their logarithms, decorrelated, and statistics of these over the segment.
 #
+# `codec` is the latent that the codec of notebook 05 sends: powers of bands, transformed and rounded, pooled over time.
 # The linear autoencoder, log-mel bands and MFCCs are controls: a latent should show more than they do. The classifier's
 # last features are *supervised*: they were trained with the genres of training tracks, so only test tracks are shown.
 

@@ -24,7 +24,7 @@ OPTIONS = {  # beside SMALL
         "pca,kernel_pca_rbf,lda,tsne",
         "-p",
         "features",
-        "latent,mfcc",
+        "latent,codec,mfcc",
         "-p",
         "points",
         "test",

@@ -12,10 +12,11 @@ import keras
 import numpy as np
 import pandas as pd
 
+from fmalib.codec import listening
 from fmalib.data import audio_cache
 from fmalib.data.segments import VALIDATION_SEGMENTS
 from fmalib.data.tracks import SPLITS
-from fmalib.genres import descriptors, pooling, probes
+from fmalib.genres import codec_latent, descriptors, pooling, probes
 from fmalib.genres.comparison import BATCH_SIZE, check_genres, encoder_for, train_autoencoder
 from fmalib.genres.results import Result, pooled
 from fmalib.models import audeep, classifiers
@@ -91,6 +92,24 @@ def learning_curve(name, comparison, shares, seed=0):
     return pd.DataFrame(rows, columns=["share", "n_tracks", "accuracy", "low", "high"])
 
 
+def bitrate_curve(comparison, kind="linear", seed=0):
+    """Returns a table of accuracy by track over the bitrate of the latent that the codec sends.
+
+    Args:
+        comparison, seed: as for `run`.
+        kind: of the probe, see `fmalib.genres.probes.KINDS`.
+
+    Returns:
+        Columns are `step`, `kbps` (by `codec_latent.bitrates` of the first fold), `accuracy`, and the interval `low`, `high`.
+    """
+    first = _folds(comparison)[0]
+    kbps, rows = codec_latent.bitrates(first.cache, _tracks(first), first.length), []
+    for step in codec_latent.STEPS:
+        result = pooled([_codec_probe(part, seed, kind=kind, step=step) for part in _folds(comparison)]).summary()
+        rows.append((step, kbps[step], result["accuracy_vote"], *result["accuracy_vote_ci95"]))
+    return pd.DataFrame(rows, columns=["step", "kbps", "accuracy", "low", "high"])
+
+
 def _folds(comparison):
     return comparison if isinstance(comparison, list) else [comparison]
 
@@ -163,14 +182,25 @@ def _mel_pca(comparison, seed):
 
 def _probe(comparison, seed, name, encoder, kind="linear", *, seconds=0.0, logarithmic=False):
     """Returns the result of a probe on an encoder's latent; its seconds leave out the probe's fitting."""
-    cache, (training, validation) = comparison.cache, comparison.unlabelled
-    tracks = pd.concat([training, validation, comparison.test])
-    tracks = tracks.loc[cache.tracks.index[cache.tracks.index.isin(tracks.index)]]  # in reading order
+    cache, tracks, training = comparison.cache, _tracks(comparison), comparison.unlabelled[0]
     per_track, options = comparison.segments_per_track, {"logarithmic": logarithmic, "progress": comparison.progress}
     table = pooling.latent_features(name, encoder, cache, tracks, training, per_track, **options)
     result = _probe_result(comparison, seed, kind, table, comparison.rows)
     n_parameters = encoder.count_params() + result.n_parameters
     return dataclasses.replace(result, n_parameters=n_parameters, seconds=seconds + table.seconds)
+
+
+def _tracks(comparison):
+    """Returns the tracks of all splits, whatever labels are known, in reading order."""
+    tracks = pd.concat([*comparison.unlabelled, comparison.test])
+    return tracks.loc[comparison.cache.tracks.index[comparison.cache.tracks.index.isin(tracks.index)]]
+
+
+def _codec_probe(comparison, seed, *, kind="linear", step=listening.USUAL):
+    """Returns the result of a probe on the latent that the codec sends; one pass over the audio serves all steps."""
+    sizes, options = (comparison.length, comparison.segments_per_track), {"progress": comparison.progress}
+    tables = codec_latent.tables(comparison.cache, _tracks(comparison), *sizes, **options)
+    return _probe_result(comparison, seed, kind, tables[step], comparison.rows)
 
 
 def _mfcc_svm(comparison, seed):
@@ -265,6 +295,8 @@ SYSTEMS = {
     "latent_linear": System(_latent_probe, "linear probe on the pooled latent"),
     "latent_knn": System(partial(_latent_probe, kind="knn"), "k nearest neighbours in the pooled latent"),
     "latent_svm": System(partial(_latent_probe, kind="svm"), "support vector machine on the pooled latent"),
+    "codec_linear": System(_codec_probe, "linear probe on the latent that the codec sends, the envelope of bands"),
+    "codec_svm": System(partial(_codec_probe, kind="svm"), "support vector machine on the latent that the codec sends"),
     "cnn": System(
         partial(_network, name="cnn", network=classifiers.genre_cnn, mixup=MIXUP),
         "our network on log-mel spectrograms, from scratch, augmented"),

@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 
 from fmalib import content, files
+from fmalib.codec import listening
 from fmalib.data import audio, audio_cache, segments
 from fmalib.data.tracks import SPLITS, join_excluded
-from fmalib.genres import descriptors, pooling, systems
+from fmalib.genres import codec_latent, descriptors, pooling, systems
 from fmalib.genres.comparison import prepare as prepare_comparison
 from fmalib.genres.comparison import train_autoencoder
 from fmalib.models import architectures, original
@@ -203,6 +204,13 @@ def _mfcc(shared, seed):
     return pooling.Features(kept["values"], kept["track_ids"], {"all": slice(None)}, float(kept["seconds"]))
 
 
+def _codec(shared, seed):
+    comparison, cache = shared.comparisons["frequency"], shared.comparisons["frequency"].cache
+    sizes, tracks = (length(cache.sample_rate), shared.per_track), _rows_of(cache, shared.tracks)
+    options = {"steps": (listening.USUAL,), "progress": comparison.progress}
+    return codec_latent.tables(cache, tracks, *sizes, **options)[listening.USUAL]
+
+
 @dataclasses.dataclass(frozen=True)
 class Representation:
     """A description of segments."""
@@ -227,6 +235,7 @@ REPRESENTATIONS = {
     "classifier": Representation(
         _classifier, "last features of a genre classifier on the named latent: SUPERVISED on training", supervised=True
     ),
+    "codec": Representation(_codec, "pooled envelope that the codec sends in the profile `listening`, untrained here"),
     "log_mel": Representation(_log_mel, "control: mean and deviation of 128 log-mel bands"),
     "mfcc": Representation(_mfcc, "control: seven statistics of 20 MFCCs"),
 }

@@ -86,6 +86,28 @@ def artist_curves(curves, chance, title):
     return _above_chance(figure, chance, title, "training artists with labels / %")
 
 
+def bitrate_curves(curves, others, chance, title):
+    """Returns accuracy by track over the bitrate of the codec's latent, with lines for systems that read the audio itself.
+
+    Args:
+        curves: dict from probe to table by `systems.bitrate_curve`, all of the same bitrates.
+        others: dict from system to (accuracy, low, high).
+        chance: accuracy of always predicting the most frequent genre.
+    """
+    figure, axes = plt.subplots(figsize=(8, 3.8), layout="constrained")
+    for number, (name, curve) in enumerate(curves.items()):
+        errors = [curve["accuracy"] - curve["low"], curve["high"] - curve["accuracy"]]
+        places = curve["kbps"] * (1 + 0.03 * number)  # so that error bars lie beside each other
+        axes.errorbar(places, curve["accuracy"], errors, fmt="-o", color=f"C{number}", capsize=3, label=name)
+    for number, (name, (accuracy, low, high)) in enumerate(others.items(), len(curves)):
+        axes.axhline(accuracy, color=f"C{number}", linestyle="--", label=f"{name}: {accuracy:.0%} ({low:.0%} to {high:.0%})")
+    axes.axhline(chance, color="0.3", linestyle=":", label="most frequent genre")
+    axes.set(title=title, xlabel="bitrate of the latent / kbit/s", ylabel="accuracy by track", ylim=(0, 1), xscale="log")
+    axes.set_xticks(curve["kbps"], [f"{kbps:.2g}" for kbps in curve["kbps"]])
+    axes.minorticks_off()
+    return style.finish(figure, fontsize=9)
+
+
 def _above_chance(figure, chance, title, xlabel):
     axes = figure.axes[0]
     axes.axhline(chance, color="0.3", linestyle=":", label="most frequent genre")

@@ -9,8 +9,9 @@ import soundfile
 from helpers import tone
 from keras import layers
 
+from fmalib.codec import listening
 from fmalib.data import audio_cache, datasets
-from fmalib.genres import comparison, evaluation, systems
+from fmalib.genres import codec_latent, comparison, evaluation, systems
 from fmalib.models import classifiers, original
 from fmalib.training import callbacks, runs
 
@@ -57,7 +58,7 @@ def test_every_system_runs_by_name_on_a_folder_of_genres(tones, name):
 LATENT_HEADS = ("latent_frozen", "latent_finetuned", "latent_lstm", "latent_pooled")
 
 
-@pytest.mark.parametrize("name", ["mfcc_svm", "mel_pca"])
+@pytest.mark.parametrize("name", ["mfcc_svm", "mel_pca", "codec_linear"])
 def test_an_easy_task_is_solved(tones, name):
     assert systems.run(name, tones).summary()["accuracy_vote"] == 1
 
@@ -179,6 +180,15 @@ def test_the_learning_curve_uses_more_tracks_with_more_artists(tones):
     assert ((curve["low"] <= curve["accuracy"]) & (curve["accuracy"] <= curve["high"])).all()
 
 
+def test_the_curve_over_bitrates_holds_the_system_at_the_codecs_step(tones):
+    curve, tracks = systems.bitrate_curve(tones, "svm").set_index("step"), systems._tracks(tones)
+    usual = curve.loc[listening.USUAL]
+    system = systems.run("codec_svm", tones).summary()
+    assert tuple(curve.index) == codec_latent.STEPS and curve["kbps"].is_monotonic_decreasing
+    assert usual[["accuracy", "low", "high"]].tolist() == [system["accuracy_vote"], *system["accuracy_vote_ci95"]]
+    assert usual["kbps"] == codec_latent.bitrates(tones.cache, tracks, tones.length)[listening.USUAL]
+
+
 @pytest.fixture(scope="module")
 def two_folds(tones):
     """The comparisons of two folds of the tones."""
@@ -186,7 +196,7 @@ def two_folds(tones):
     return [comparison.prepare(part, tones.cache, **settings) for part in datasets.folds(tones.data, 2)]
 
 
-@pytest.mark.parametrize("name", ["mfcc_svm", "latent_linear"])
+@pytest.mark.parametrize("name", ["mfcc_svm", "latent_linear", "codec_linear"])
 def test_folds_test_every_track_once_and_select_nothing_on_it(two_folds, name):
     result = systems.run(name, two_folds)
     assert sorted(result.votes.index) == sorted(two_folds[0].data.tracks.index) and len(result.votes) == 48

@@ -7,8 +7,9 @@ import pytest
 from helpers import encoder_for
 
 from fmalib import plots
+from fmalib.codec import listening
 from fmalib.data import audio_cache
-from fmalib.genres import descriptors, pooling
+from fmalib.genres import codec_latent, descriptors, pooling
 from fmalib.latent import representations
 from fmalib.models import classifiers, original
 
@@ -34,7 +35,8 @@ def test_rows_are_those_of_the_segments(shared):
 
 
 @pytest.mark.parametrize(
-    "name, n_features", [("untrained", 72), ("linear", 72), ("time", 288), ("log_mel", 256), ("mfcc", 140), ("classifier", 100)]
+    "name, n_features",
+    [("untrained", 72), ("linear", 72), ("time", 288), ("log_mel", 256), ("codec", 119), ("mfcc", 140), ("classifier", 100)],
 )
 def test_every_representation_describes_all_segments(shared, name, n_features):
     table = representations.represent(name, shared)
@@ -88,6 +90,14 @@ def test_mfccs_are_of_the_very_same_segments(shared):
     table = representations.represent("mfcc", shared).of(shared.of("test"))
     for row in (0, 5, 31):
         np.testing.assert_allclose(table[row], descriptors.mfcc_statistics(audio[row], 8000), rtol=1e-4, atol=1e-3)
+
+
+def test_the_codecs_latent_is_of_the_very_same_segments(shared):
+    audio = representations.segment_audio(shared, shared.rows("test"))
+    table = representations.represent("codec", shared).of(shared.of("test"))
+    for row in (0, 31):
+        sent = codec_latent.integers(codec_latent.powers(audio[row], 8000), listening.USUAL)
+        np.testing.assert_array_equal(table[row], codec_latent.pooled(sent, listening.USUAL))
 
 
 def test_the_same_segments_at_the_other_rate(shared):

@@ -108,6 +108,8 @@ def test_metrics_of_the_classifier(executed):
     assert metrics["systems"]["majority"]["accuracy_vote"] == metrics["accuracy_majority"] == 1 / 8
     assert set(metrics["accuracy_leaky_random70"]) == {"mfcc_svm"}
     assert metrics["vote_curves"][asked[0]]["k"] == [1, 2, 3, 4, 5]
+    kbps = metrics["bitrate_curve"]["kbps"]
+    assert metrics["bitrate_curve"]["step"] == [3, 8, 24, 64, 144, 255] and kbps == sorted(kbps, reverse=True) and kbps[-1] > 0
 
 
 def test_the_classifier_of_the_notebook_names_a_genre(executed, synth_data):
