@@ -26,6 +26,7 @@ BITS = 0.08, 7.0  # bits a coefficient, lowest and highest
 RATES = (8000, 0.45), (16_000, 0.15)  # Hz, and the share of excerpts; the rest keeps its own
 MONO = 0.4  # share of stereo excerpts whose channels are averaged
 LONGEST = 60  # seconds read of a file
+COMPARED = 5.0  # seconds of a clip whose bytes are counted
 DECISIVE = "quantiser", "learned_contexts", "block_switching", "rate_control", "waveform", "listening", "context_training"
 COLUMNS = "inputs", "sizes", "sets", "weights"
 EXAMPLES = 8192  # of an excerpt and channel, at most
@@ -261,7 +262,7 @@ def compare(clips, bits, profile, models):
     """Returns a table of bytes and errors against the codec without learning, at the same step sizes.
 
     Args:
-        clips: paths of sound files; the first 8.5 s of each are coded, in one channel.
+        clips: paths of sound files; the first 5 s of each are coded, in one channel.
         bits: bits a coefficient, about.
         profile: key of `fmalib.codec.file_codec.PROFILES`.
         models: dict from label to model, as for `fmalib.codec.encode`.
@@ -273,7 +274,7 @@ def compare(clips, bits, profile, models):
     rows = []
     for path in clips:
         song, sample_rate = reader([path])(np.random.default_rng(0))
-        song = song[: round(SECONDS * sample_rate)].mean(axis=1)
+        song = song[: round(COMPARED * sample_rate)].mean(axis=1)
         for value in bits:
             kbps = float(np.clip(value * sample_rate / 1000, *file_codec.KBPS))
             plain = file_codec.encode(song, sample_rate, kbps, profile=profile)

@@ -37,7 +37,7 @@ def test_metrics_and_weights_of_the_small_run(executed):
 @pytest.mark.parametrize(
     "options, message",
     [
-        (["-p", "profile", "loud"], "Received: 'loud'"),
+        (["-p", "profile", "loud"], "Received: profile='loud'"),
         (["-p", "music", "nowhere", "-p", "quick", "True", "-p", "tracks_per_genre", "6"], "Received: music='nowhere'"),
     ],
 )
