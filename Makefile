@@ -10,7 +10,7 @@
 # make report    executes the notebooks on the synthetic data set: outputs/*/*.html
 PYTHON ?= python3
 BIN := .venv/bin
-NOTEBOOKS := 01_data 02_autoencoder 03_classifier 04_latent_space 05_compression 06_clusters
+NOTEBOOKS := 01_data 02_autoencoder 03_classifier 04_latent_space 05_compression 06_clusters 07_codec
 # The exact set that CI tested with this Python, where there is one; else the ranges of requirements.txt.
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 CONSTRAINTS := $(wildcard .ci/constraints-$(VERSION).txt)

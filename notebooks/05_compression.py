@@ -46,7 +46,7 @@ architecture_latent = 64  # values a frame in the table of architectures
 losses = "mse,l1,mse_tv,stft_l1,stft_l2,log_stft_l1,log_stft_l2"  # of the time domain, a comma list
 epochs = 2  # at most; 50 in the study
 demo_seconds = 8.0  # of one song, at ten bitrates
-file_clips = 6  # test clips in the section on files, each of another artist; up to three of them are heard
+file_clips = 4  # test clips in the section on files, each of another artist; up to three of them are heard
 quick = False  # ten tracks a genre, one latent size, two architectures, one epoch, to see that everything runs
 # less often changed
 out_dir = "outputs/05_compression"  # where metrics.json, figures and audio go

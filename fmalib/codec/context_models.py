@@ -1,5 +1,6 @@
 """The context models by name: what a file's model decides, and the weights of `learned`."""
 
+import hashlib
 from pathlib import Path
 
 from fmalib.codec import contexts, integer_network, learned_contexts
@@ -43,15 +44,22 @@ def named(model, profile):
         profile: whose weights of the package `learned` has.
     """
     if str(model).endswith(".npz"):
-        return "learned", use(model).digest
+        return "learned", _digest(use(model), profile)
     if model not in MODELS:
         raise ValueError(f"model must be mdct, learned, or an npz file of weights. Received: model={str(model)!r}")
-    return model, bytes(4) if model == "mdct" else network(profile).digest
+    return model, bytes(4) if model == "mdct" else _digest(network(profile), profile)
+
+
+def _digest(found, profile):
+    """Returns the digest of all that a file of a profile is decoded with: the network, and for listening also the bands'."""
+    if profile != "listening":
+        return found.digest
+    return hashlib.sha256(found.digest + (FOLDER / "bands.npz").read_bytes()).digest()[:4]
 
 
 def network(profile, digest=None):
     """Returns the network with a digest, or that of the package for a profile; FormatError where the digest is not known."""
-    if profile not in _NETWORKS:
+    if digest not in _NETWORKS and profile not in _NETWORKS:
         _NETWORKS[profile] = use(FOLDER / f"{profile}.npz")
     if digest is None:
         return _NETWORKS[profile]
@@ -67,5 +75,6 @@ def use(path):
     inputs = tuple(len(weights["straight"]) for weights in found.passes)
     if inputs != learned_contexts.INPUTS:
         raise ValueError(f"{path}: the network must have {learned_contexts.INPUTS} inputs. Received: {inputs}")
-    _NETWORKS[found.digest] = found
+    for profile in ("waveform", "listening"):
+        _NETWORKS[_digest(found, profile)] = found
     return found

@@ -7,17 +7,15 @@ from collections.abc import Callable
 
 import numpy as np
 
-from fmalib.codec import bitstream, context_models, listening, quantiser, rate_control, waveform
+from fmalib.codec import bitstream, context_models, quantiser, rate_control, step_search
 from fmalib.codec.bitstream import ChunkError, FormatError, Header
+from fmalib.codec.profiles import PROFILES
 from fmalib.signal import mdct_frames
 
 KBPS = 1, 256
 STEPS = quantiser.step_size(0), 1024.0
 CHUNK_SECONDS = 8
-PROFILES = {"waveform": waveform, "listening": listening}
 FEW_CHUNKS = 8  # are kept, and their step size is searched; that of longer files is steered
-SNR_TRIES = 8
-MEMORY = 0.7  # weight of chunks before the last when the bits of the next are foretold
 LOUDEST = 256.0  # times full scale
 MISSING = 8  # times as many chunks may be missing as are there
 
@@ -108,12 +106,12 @@ def write(source, sink, *, kbps=None, step=None, snr=None, model="mdct", profile
     chunks = (PROFILES[profile].analyse(each, about, header) for each in blocks)
     if kbps is None:
         few = list(itertools.islice(chunks, FEW_CHUNKS))
-        number = about if step else _for_snr(header, few, total, snr)
-        bodies = ((number, _body(each, number, header)) for each in itertools.chain(few, chunks))
+        number = about if step else step_search.for_snr(header, few, total, snr)
+        bodies = ((number, step_search.pack(each, number, header)) for each in itertools.chain(few, chunks))
     elif header.chunks <= FEW_CHUNKS:
-        bodies = _searched(header, list(chunks), total, wanted)
+        bodies = step_search.searched(header, list(chunks), total, wanted)
     else:
-        bodies = _steered(header, chunks, histograms, wanted)
+        bodies = step_search.steered(header, chunks, histograms, wanted)
     for index, (number, body) in enumerate(bodies):
         if index == 0:
             header = dataclasses.replace(header, step=number)
@@ -184,12 +182,6 @@ def _decoded(reader, number, frames):
     except ValueError as error:
         raise ChunkError(number, header, str(error)) from error
     return PROFILES[header.profile].synthesise(levels, header)
-
-
-def _body(frames, number, header):
-    """Returns the bytes of a chunk's frames, as its profile analyses them, at the step size with a number."""
-    profile = PROFILES[header.profile]
-    return profile.pack(profile.quantise(frames, number, header), header)
 
 
 def _check(source, ways, profile):
@@ -291,53 +283,3 @@ def _blocks_of(source, hop, chunk_frames, progress):
 
 def _in_blocks(audio, hop):
     return np.ascontiguousarray(audio.T).reshape(audio.shape[1], -1, hop)
-
-
-def _for_snr(header, chunks, counts, decibels):
-    """Returns the number of the step size for a signal-to-noise ratio; the first chunks tell how far the estimate is off."""
-    profile, number = PROFILES[header.profile], rate_control.for_snr(counts, decibels)
-    mine = sum(profile.histogram(each.coefficients, header.sample_rate) for each in chunks)
-    wanted = decibels + rate_control.snr(mine, number) - rate_control.snr(counts, number)  # the first chunks may be louder
-    energy = sum(np.sum(np.square(each.coefficients)) for each in chunks)
-    for _ in range(SNR_TRIES if energy else 0):
-        back = [profile.dequantise(profile.quantise(each, number, header), header) for each in chunks]
-        error = sum(np.sum(np.square(each.coefficients - decoded)) for each, decoded in zip(chunks, back))
-        off = 10 * np.log10(energy / max(error, 1e-30)) - wanted
-        number = int(np.clip(number + off / 6.02 * quantiser.STEPS_PER_OCTAVE, 0, 65_535))  # an octave is 6 dB, or less
-        if abs(off) < 0.1:
-            break
-    return number
-
-
-def _searched(header, chunks, counts, wanted):
-    """Yields (number of the step size, body) of a few chunks, at the one step size that fits best."""
-    kept = {}
-
-    def size(number):
-        kept.clear()
-        kept[number] = [_body(each, number, header) for each in chunks]
-        return sum(map(len, kept[number]))
-
-    number = rate_control.search(size, counts, max(wanted, 1))
-    if number not in kept:
-        size(number)
-    yield from ((number, body) for body in kept[number])
-
-
-def _steered(header, chunks, histograms, wanted):
-    """Yields (number of the step size, body) of many chunks: each gets the step size that would use up what is left."""
-    real = foretold = 0.0
-    left = np.cumsum(histograms[::-1], axis=0)[::-1]  # of each chunk and all behind it
-    for index, frames in enumerate(chunks):
-        counts = left[min(index, len(left) - 1)]
-        for _ in range(1 if index else 3):  # the first chunk also tells how bits and their estimate differ
-            ratio = real / foretold if foretold else 1.0
-            number = rate_control.for_bits(counts, 8 * max(wanted, 1) / ratio)
-            body = _body(frames, number, header)
-            if not index:
-                real = foretold = 0.0
-            mine = histograms[min(index, len(histograms) - 1)]
-            real = MEMORY * real + 8 * len(body)
-            foretold = MEMORY * foretold + rate_control.bits(mine, number)
-        wanted -= len(body)
-        yield number, body

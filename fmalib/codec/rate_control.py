@@ -9,7 +9,7 @@ _BINS = PER_OCTAVE * OCTAVES
 _SQUARES = 4.0 ** ((np.arange(_BINS) + 0.5) / PER_OCTAVE + LOWEST)  # of the magnitude in the middle of a bin
 CUBIC = 115  # fitted to real sizes of 15 pieces at 0.1 to 8 bits a coefficient: 8 % off, and by nearly the same at all steps
 GRANULAR = 0.067  # squared error of a coefficient that is not rounded to 0, in squares of the step
-MOST_TRIES = 12
+MOST_TRIES, TOLERANCE = 12, 0.015
 
 
 def histogram(coefficients):
@@ -57,7 +57,7 @@ def for_snr(counts, decibels):
     return max(0, finest(lambda number: snr(counts, number) < decibels) - 1)
 
 
-def search(size, counts, wanted, *, tolerance=0.015):
+def search(size, counts, wanted, *, tolerance=TOLERANCE, ratio=1.0):
     """Returns the number of a step size that fills `wanted` bytes as nearly as possible, and never more if that can be.
 
     Args:
@@ -65,8 +65,9 @@ def search(size, counts, wanted, *, tolerance=0.015):
         counts: as by `histogram`, of what is coded.
         wanted: bytes.
         tolerance: share of `wanted` that may stay empty.
+        ratio: real bits over `bits`, where it is known.
     """
-    ratio, fine, coarse = 1.0, (-1, np.inf), (65_536, 0.0)  # (number, bytes) of a step too fine, and of one coarse enough
+    fine, coarse = (-1, np.inf), (65_536, 0.0)  # (number, bytes) of a step too fine, and of one coarse enough
     aim = wanted * (1 - tolerance / 2)
     for attempt in range(MOST_TRIES):
         number = for_bits(counts, 8 * aim / ratio)

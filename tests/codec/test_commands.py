@@ -12,7 +12,7 @@ from helpers import tone
 
 import fmalib.codec
 from fmalib import __main__ as command
-from fmalib.codec import commands, file_codec
+from fmalib.codec import commands, context_models, file_codec
 
 RATE = 8000
 
@@ -82,7 +82,8 @@ def test_info(coded, capsys):
     assert run("info", coded) == 0
     facts = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
     expected = {"sample_rate": "8000", "channels": "2", "samples": "24000", "chunks": "6", "seconds": "3.000"}
-    assert facts.items() >= (expected | {"model": "mdct", "profile": "listening", "model_hash": "00000000"}).items()
+    assert facts.items() >= (expected | {"model": "learned", "profile": "listening"}).items()
+    assert facts["model_hash"] == context_models.named("learned", "listening")[1].hex()
     assert facts["bytes"] == str(os.path.getsize(coded))
 
 

@@ -10,7 +10,7 @@ import pytest
 from helpers import REPOSITORY
 
 NOTEBOOKS = sorted((REPOSITORY / "notebooks").glob("[0-9]*.ipynb"))
-NAMES = {"01_data", "02_autoencoder", "03_classifier", "04_latent_space", "05_compression", "06_clusters"}
+NAMES = {"01_data", "02_autoencoder", "03_classifier", "04_latent_space", "05_compression", "06_clusters", "07_codec"}
 COMMON = {"dataset", "data_dir", "out_dir", "seed", "quick"}
 SEPARATOR = "# less often changed"
 MOST_LINES, USUAL_LINES, MOST_LONG_CELLS = 25, 14, 4  # the parameters and the imports are long in some notebooks

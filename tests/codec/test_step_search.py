@@ -1,0 +1,62 @@
+"""Step sizes: bytes are met with and without a network, chunks of many get what is left, a ratio in dB is met."""
+
+import numpy as np
+import pytest
+from helpers import tone
+
+from fmalib.codec import context_models, file_codec, rate_control, step_search, waveform
+from fmalib.codec.bitstream import Header
+
+RATE, HOP = 8000, 512
+
+
+def frames_of(seconds, model="mdct"):
+    """Returns (frames of chunks as the profile waveform analyses them, header)."""
+    audio = np.stack([tone(440, seconds), tone(700, seconds, seed=1)], axis=1)
+    header = Header(RATE, 2, len(audio), HOP, 100, 0, *_named(model))
+    return [waveform.analyse(file_codec.alone(audio, HOP), 30_000, header)], header
+
+
+def _named(model):
+    name, digest = context_models.named(model, "waveform")
+    return name, "waveform", digest
+
+
+@pytest.mark.parametrize("model", ["mdct", "learned"])
+@pytest.mark.parametrize("wanted", [1500, 12_000])
+def test_a_search_meets_the_bytes(model, wanted):
+    chunks, header = frames_of(6, model)
+    counts = sum(rate_control.histogram(each.coefficients) for each in chunks)
+    found = list(step_search.searched(header, chunks, counts, wanted))
+    assert len(found) == 1
+    number, body = found[0]
+    assert 0.97 * wanted <= len(body) <= step_search.MOST * wanted
+    assert body == step_search.pack(chunks[0], number, header)
+
+
+def test_the_network_is_asked_once_or_twice(monkeypatch):
+    chunks, header = frames_of(6, "learned")
+    counts, asked = sum(rate_control.histogram(each.coefficients) for each in chunks), []
+    plain = waveform.pack
+    monkeypatch.setattr(waveform, "pack", lambda chunk, given: asked.append(given.model) or plain(chunk, given))
+    list(step_search.searched(header, chunks, counts, 5000))
+    assert 1 <= asked.count("learned") <= 2 <= asked.count("mdct")
+
+
+def test_a_ratio_in_decibels_is_met():
+    chunks, header = frames_of(3)
+    counts = rate_control.histogram(chunks[0].coefficients)
+    number = step_search.for_snr(header, chunks, counts, 20)
+    back = waveform.dequantise(waveform.quantise(chunks[0], number, header), header)
+    wanted = chunks[0].coefficients
+    assert 10 * np.log10(np.sum(wanted**2) / np.sum((wanted - back) ** 2)) == pytest.approx(20, abs=0.15)
+
+
+def test_many_chunks_use_up_the_bytes():
+    _, header = frames_of(3)
+    noise = np.random.default_rng(0).normal(0, 0.1, (2, 50, HOP))
+    loud = [waveform.Frames(scale * noise) for scale in (1, 0.5, 1, 0.3, 0.7, 1)]
+    counts = [rate_control.histogram(each.coefficients) for each in loud]
+    bodies = list(step_search.steered(header, iter(loud), counts, 60_000))
+    assert sum(len(body) for _, body in bodies) == pytest.approx(60_000, rel=0.03)
+    assert max(number for number, _ in bodies) - min(number for number, _ in bodies) < 2048  # within an octave
