@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import warnings
 from functools import partial
 from pathlib import Path
 
@@ -152,8 +153,10 @@ def gather(read, count, *, profile="waveform", seed=0, jobs=1, progress=True):
         rng = np.random.default_rng([seed, number])
         return examples(*read(rng), profile, rng.integers(1 << 31))
 
-    found = Parallel(n_jobs=jobs, return_as="generator")(delayed(one)(number) for number in range(count))
-    found = [each for each in bar(found, total=count, desc="Coding excerpts", unit="excerpt", progress=progress) if each]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "A worker stopped")  # joblib starts another: nothing is lost
+        found = Parallel(n_jobs=jobs, return_as="generator")(delayed(one)(number) for number in range(count))
+        found = [each for each in bar(found, total=count, desc="Coding excerpts", unit="excerpt", progress=progress) if each]
     if not found:
         raise ValueError(f"The music holds no sound to learn from. Received: {count} silent excerpts")
     arrays = {"followed": np.zeros((learned_contexts.SPLITS,) * 2, np.int64)}
@@ -192,11 +195,13 @@ class Examples:
 
     def crops(self, seed, first_epoch=0):
         """Returns the training data, endless, in a new order each epoch."""
-        return self._batches(self.training, lambda epoch: np.random.default_rng([seed, epoch]), itertools.count(first_epoch))
+        batches = self._batches(self.training, lambda epoch: np.random.default_rng([seed, epoch]), itertools.count(first_epoch))
+        return batches.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
 
     def held_out(self):
         """Returns the validation data."""
-        return self._batches(self.validation, lambda epoch: np.random.default_rng(0), range(1))
+        batches = self._batches(self.validation, lambda epoch: np.random.default_rng(0), range(1))
+        return batches.apply(tf.data.experimental.assert_cardinality(self._steps(self.validation)))
 
     def _steps(self, arrays):
         return max(1, min(len(arrays[f"sizes_{number}"]) // size for number, size in enumerate(self._sizes())))
