@@ -312,7 +312,8 @@ setup.play(grid, song_rate, f"{data.name}: time domain, one segment for each gen
 #
 # The model `mdct` learns nothing. Each coefficient becomes an integer number of steps, and a
 # [range coder](https://en.wikipedia.org/wiki/Range_coding) spends few bits on integers that their neighbours foretell. Bitrates
-# are of real bytes: the length of the file, header included. MP3 and Opus optimise for the ear, not for this error.
+# are of real bytes: the length of the file, header included. In `learned`, a network foretells the integers (07_codec shows it),
+# and frames are cut into shorter ones where sound changes fast. MP3 and Opus optimise for the ear, not for this error.
 
 # %%
 few = test.groupby("artist").head(1)[:file_clips]
