@@ -79,8 +79,8 @@ kbps_asked, demo_asked = (8, 16, 32, 64), (1, 2, 4, 8, 16, 32, 64, 128, 192, 320
 kbps_of_files, kbps_heard = (1, 4, 16, 64), (8, 16, 48)
 if quick:
     sizes, members, kinds, kbps_asked, demo_asked = sizes[-1:], ["pca", "deep"], kinds[:2], (16,), (1, 16, 320)
-    epochs, min_segments, demo_seconds, file_clips = 1, 16, min(3.0, demo_seconds), min(2, file_clips)
-    kbps_of_files, kbps_heard = (2, 16, 32), (16,)
+    epochs, min_segments, demo_seconds, file_clips = 1, 16, min(3.0, demo_seconds), 1
+    kbps_of_files, kbps_heard = (2, 16), (16,)
 
 # %% [markdown]
 # ## Data
@@ -312,7 +312,7 @@ setup.play(grid, song_rate, f"{data.name}: time domain, one segment for each gen
 #
 # The model `mdct` learns nothing. Each coefficient becomes an integer number of steps, and a
 # [range coder](https://en.wikipedia.org/wiki/Range_coding) spends few bits on integers that their neighbours foretell. Bitrates
-# are of real bytes: the length of the file, header included. In `learned`, a network foretells the integers (07_codec shows it),
+# are of real bytes: the length of the file, header included. In `learned`, a network foretells the integers (see 07_codec),
 # and frames are cut into shorter ones where sound changes fast. MP3 and Opus optimise for the ear, not for this error.
 
 # %%

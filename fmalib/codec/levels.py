@@ -3,9 +3,28 @@
 A context model has the attributes and functions of `fmalib.codec.contexts.Neighbourhood`.
 """
 
+import functools
+
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
 from fmalib.codec import entropy
+
+
+def _one_thread(function):
+    """Returns a function whose matrix products take one thread: products are so small that threads wait for one another."""
+
+    @functools.wraps(function)
+    def limited(*args, **options):
+        with _controller().limit(limits=1, user_api="blas"):
+            return function(*args, **options)
+
+    return limited
+
+
+@functools.cache
+def _controller():
+    return ThreadpoolController()
 
 
 def pack(values, near, splits=None):
@@ -30,6 +49,7 @@ def bits(values, near, splits=None):
     return lengths
 
 
+@_one_thread
 def _coded(values, near, splits, encoder):
     """Returns the encoder that has coded levels."""
     for number, frame in enumerate(values.transpose(1, 0, 2)):
@@ -44,6 +64,7 @@ def _coded(values, near, splits, encoder):
     return encoder
 
 
+@_one_thread
 def unpack(data, shape, near):
     """Returns (levels, splits of the frames) of bytes by `pack`, int64; splits are 0 without switching.
 
