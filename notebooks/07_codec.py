@@ -72,7 +72,7 @@ choices = {"profile": ("waveform", "listening"), "start_from": ("nothing", "pack
 at_least_one = ("excerpts", "epochs", "width", "test_clips", "jobs")
 setup = notebook.start(get_ipython(), least=dict.fromkeys(at_least_one, 1), choices=choices)
 if quick:
-    excerpts, epochs, test_clips = min(8, excerpts), min(2, epochs), min(2, test_clips)
+    excerpts, epochs, test_clips = min(6, excerpts), min(2, epochs), 1
 
 # %% [markdown]
 # ## Music

@@ -189,8 +189,8 @@ MUTANTS = (
            "return np.float32(0.9) * _decode(encoded, np.asarray(audio), sample_rate, gain), len(encoded)",
            (f"{CODECS}no_codec_changes_the_amplitude",)),
     Mutant("Opus scaled by 0.9", "fmalib/codec/classical.py", "a gain of Opus counts as its error",
-           "return _decode(file.getvalue(), audio, sample_rate), len(file.getvalue())",
-           "return np.float32(0.9) * _decode(file.getvalue(), audio, sample_rate), len(file.getvalue())",
+           "return _decode(file, np.asarray(audio), sample_rate), len(file)",
+           "return np.float32(0.9) * _decode(file, np.asarray(audio), sample_rate), len(file)",
            (f"{CODECS}no_codec_changes_the_amplitude",)),
 )
 # fmt: on
