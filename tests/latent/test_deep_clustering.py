@@ -92,7 +92,7 @@ def autoencoder(domain, model):
     return autoencoders.Autoencoder(name=model, architecture=architectures.find(domain, model), network=network)
 
 
-@pytest.mark.parametrize("domain", ["frequency", "time"])
+@pytest.mark.parametrize("domain", ["frequency", pytest.param("time", marks=pytest.mark.slow)])
 def test_the_studys_autoencoders_can_be_trained_further(domain):
     runs.set_seed(0)
     audio = tones()
