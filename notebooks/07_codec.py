@@ -20,7 +20,8 @@
 #   real files with it, and count what it saves against the same codec without learning.
 # - **It needs** nothing: the default is synthetic music. To train on your own music, name a folder in `music`; for real
 #   results, also change `dataset` and `data_dir` (Colab), or pass `-p music FOLDER` (papermill).
-# - **It takes** about a minute on two cores; training the package's own weights takes about an hour (`outputs/README.md`).
+# - **It takes** about two minutes on two cores. The package's own weights took about half an hour; their model card is
+#   `fmalib/codec/weights/README.md`.
 
 # %%
 import importlib
@@ -42,8 +43,8 @@ seed = 0  # of excerpts, their rates and bitrates, initial weights and batches
 quick = False  # few excerpts and two epochs, to see that everything runs
 music = ""  # folder with music to train on, or a text file with a path a line; empty takes the training tracks
 profile = "waveform"  # waveform or listening: what the codec optimises
-excerpts = 60  # of 8.5 s, each at a random bitrate; the package's weights have 3000
-epochs = 6  # passes over the examples of these excerpts; the package's weights have 12
+excerpts = 60  # of 8.5 s, each at a random bitrate; the package's weights have 2700 (waveform) and 1000 (listening)
+epochs = 6  # passes over the examples of these excerpts; the package's weights have 9 and 13
 start_from = "nothing"  # nothing, or package: go on from the weights of the package
 # less often changed
 width = 64  # units of both hidden layers
@@ -211,8 +212,7 @@ setup.show(plots.coding.savings(table, f"{data.name}: {len(clips)} test clips, {
 
 # %% [markdown]
 # Below zero, learning saves bytes. Savings shrink as bits grow: a large level needs bits for its digits and its sign, and no
-# neighbour knows those. Weights that were trained for a minute on synthetic music are not the package's; trained on music
-# like the test clips, they can still win on them.
+# neighbour knows those. A point is a clip, so their spread shows how far a few clips decide.
 #
 # ## Does it sound the same?
 #
@@ -227,7 +227,7 @@ grid = {name: {profile: version} for name, version in ({"original": mono} | vers
 setup.play(grid, sample_rate, f"{data.name}: the first test clip", "coded")
 
 # %% [markdown]
-# Look for partials and onsets that one row has and another lacks. A few percent of the bytes are hard to hear.
+# Look for partials and onsets that one row has and another lacks. One clip is an example; the table above counts.
 #
 # *Try this*: set `start_from` to `package` and `music` to a folder of yours. What does an hour of your music save?
 #

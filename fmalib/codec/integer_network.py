@@ -2,7 +2,7 @@
 
 Inputs, weights and activations are integers in float64. Their products and sums stay below 2^53, so they are exact in any order
 of addition: encoder and decoder agree on any machine, with any number of threads (`Network` checks the bound). Weights are
-rounded to 1/4096 after training, which costs less than 0.01 % of the bytes.
+rounded to 1/4096 after training.
 """
 
 import dataclasses
@@ -13,13 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
-from fmalib.codec import entropy
+from fmalib.codec import contexts, entropy
 
 UNIT = 256  # inputs, activations and scales are in 1/256
 FINE = 4096  # weights are in 1/4096
 HIGHEST = 1 << 20  # activation
 LARGEST_INPUT = 1 << 13  # 32 octaves
-PASSES = 3
+PASSES = len(contexts.PASSES)
 TABLES = (2 * PASSES + 1) * entropy.SCALES
 NAMES = "hidden", "hidden_bias", "second", "second_bias", "scale", "straight", "scale_bias"
 
@@ -41,10 +41,8 @@ class Network:
     digest: bytes = bytes(4)
 
     def __post_init__(self):
-        if self.counts.shape != ((2 * PASSES + 1) * entropy.SCALES, entropy.SYMBOLS) or self.counts.min() < 1:
-            raise ValueError(
-                f"counts must be positive, {(2 * PASSES + 1) * entropy.SCALES} tables. Received: {self.counts.shape}"
-            )
+        if self.counts.shape != (TABLES, entropy.SYMBOLS) or self.counts.min() < 1:
+            raise ValueError(f"counts must be positive, of {TABLES} tables. Received: shape {self.counts.shape}")
         for weights in self.passes:
             width, inputs = len(weights["second"]), len(weights["straight"])
             shapes = {"hidden": (inputs, width), "second": (width, width), "scale": (width,), "straight": (inputs,)}

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from fmalib.codec import context_training, entropy, file_codec, integer_network, learned_contexts
+from fmalib.codec import context_training, entropy, integer_network, learned_contexts
 from fmalib.models.entropy_layers import ConditionalTables
 
 RATE = 8000
@@ -135,4 +135,3 @@ def test_an_excerpt_is_at_one_of_the_rates():
     assert {rate for _, rate in found} == {8000, 16_000, 44_100}
     assert {audio.shape[1] for audio, _ in found} == {1, 2}
     assert all(len(audio) == pytest.approx(context_training.SECONDS * rate, abs=1) for audio, rate in found)
-    assert set(file_codec.PROFILES) == {"waveform", "listening"}
