@@ -15,7 +15,8 @@ from joblib import Parallel, delayed
 
 from fmalib import content, files
 from fmalib import paths as paths_of
-from fmalib.codec import bitstream, contexts, entropy, file_codec, integer_network, learned_contexts, quantiser, rate_control
+from fmalib.codec import bitstream, contexts, entropy, envelope_training, file_codec, integer_network, learned_contexts
+from fmalib.codec import quantiser, rate_control
 from fmalib.codec.bitstream import Header
 from fmalib.codec.integer_network import FINE, UNIT
 from fmalib.data import audio, formats
@@ -71,6 +72,8 @@ def examples(song, sample_rate, profile, seed):
     """
     rng = np.random.default_rng(seed)
     song, sample_rate = excerpt(song, sample_rate, rng)
+    if profile == "envelope":
+        return envelope_training.examples(song, sample_rate, rng)
     bits = BITS[0] * (BITS[1] / BITS[0]) ** rng.random()
     chunk, header = coded(song, sample_rate, bits, profile)
     channels, frames, bins = chunk.values.shape
@@ -221,9 +224,9 @@ class Examples:
 
         kinds = {"inputs": tf.float32, "sizes": tf.int32, "sets": tf.int32}
         given, weights = {}, {}
-        for number, inputs in enumerate(learned_contexts.INPUTS):
+        for number in range(len(SHARES)):
             for name, kind in kinds.items():
-                shape = (None, inputs) if name == "inputs" else (None,)
+                shape = (None, arrays[f"inputs_{number}"].shape[1]) if name == "inputs" else (None,)
                 given[f"{name}_{number}"] = tf.TensorSpec(shape, kind)
             weights[f"pass_{number}"] = tf.TensorSpec((None,), tf.float32)
         return tf.data.Dataset.from_generator(batches, output_signature=(given, weights)).prefetch(2)
