@@ -51,10 +51,11 @@ def named(model, profile):
 
 
 def _digest(found, profile):
-    """Returns the digest of all that a file of a profile is decoded with: the network, and for listening also the bands'."""
+    """Returns the digest of all that a file of a profile is decoded with: the network, and for listening the envelope's too."""
     if profile != "listening":
         return found.digest
-    return hashlib.sha256(found.digest + (FOLDER / "bands.npz").read_bytes()).digest()[:4]
+    of_envelope = [(FOLDER / name).read_bytes() for name in ("bands.npz", "envelope.npz")]
+    return hashlib.sha256(found.digest + b"".join(of_envelope)).digest()[:4]
 
 
 def network(profile, digest=None):

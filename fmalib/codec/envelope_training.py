@@ -1,6 +1,7 @@
 """What the envelope learns from music: principal components of bands, and examples for the network of its context model."""
 
 import numpy as np
+import pandas as pd
 import soxr
 
 from fmalib.codec import envelope, file_codec, learned_envelope, listening, waveform
@@ -67,3 +68,25 @@ def examples(song, sample_rate, rng):
     weight = 1 / max(0.05, float(np.log2(1 + 3 * sizes).mean()))
     parts = [[np.concatenate(each) for each in zip(*rows)] for rows in found]
     return [(*part, np.full(len(part[1]), weight, np.float32)) for part in parts], np.zeros(1, np.int64)
+
+
+def compare(songs, networks, steps=(16, 24, 43, 85)):
+    """Returns the bytes of songs' envelopes against rules by hand, in percent: a table, a row a step and a column a network.
+
+    Args:
+        songs: as for `components`; the first 8 s of each are coded, with channels averaged.
+        networks: dict from label to `fmalib.codec.integer_network.Network`.
+        steps: of the envelope.
+    """
+    pictures = [powers(song[: 8 * rate].mean(axis=1, keepdims=True), rate)[0] for song, rate in songs]
+    rows = {}
+    for step in steps:
+        sizes = dict.fromkeys(["by hand", *networks], 0)
+        for picture in pictures:
+            bands = picture.shape[2]
+            values = envelope.quantise(picture, step, envelope.learned(bands))
+            sizes["by hand"] += len(envelope.pack(values))
+            for label, network in networks.items():
+                sizes[label] += len(envelope.pack(values, learned_envelope.Blocks(1, bands, step, network)))
+        rows[step] = {label: 100 * (sizes[label] / sizes["by hand"] - 1) for label in networks}
+    return pd.DataFrame(rows).T
