@@ -173,6 +173,7 @@ print(f"{model.count_params():,} weights, of which {3 * 2 * entropy.prior().size
 # Each excerpt is coded at a random bitrate, so one network serves all. A level counts by its bits over the bits of a
 # coefficient in its excerpt: a percent is a percent at any bitrate. Only 8,192 levels of each excerpt are kept.
 
+
 # %%
 def train(name, model, examples):
     """Returns the run that trained a network for few bits."""

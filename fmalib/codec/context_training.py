@@ -15,9 +15,9 @@ from joblib import Parallel, delayed
 
 from fmalib import content, files
 from fmalib import paths as paths_of
-from fmalib.codec import bitstream, contexts, entropy, envelope_training, file_codec, integer_network, learned_contexts
-from fmalib.codec import quantiser, rate_control
+from fmalib.codec import bitstream, contexts, entropy, file_codec, integer_network, learned_contexts, quantiser, rate_control
 from fmalib.codec.bitstream import Header
+from fmalib.codec.envelope_training import examples as of_envelope
 from fmalib.codec.integer_network import FINE, UNIT
 from fmalib.data import audio, formats
 from fmalib.progress import bar
@@ -29,7 +29,8 @@ RATES = (8000, 0.45), (16_000, 0.15)  # Hz, and the share of excerpts; the rest 
 MONO = 0.4  # share of stereo excerpts whose channels are averaged
 LONGEST = 60  # seconds read of a file
 COMPARED = 5.0  # seconds of a clip whose bytes are counted
-DECISIVE = "quantiser", "learned_contexts", "block_switching", "rate_control", "waveform", "listening", "context_training"
+DECISIVE = ["quantiser", "learned_contexts", "block_switching", "rate_control", "waveform", "listening", "context_training"]
+DECISIVE += ["envelope", "learned_envelope", "envelope_training"]
 COLUMNS = "inputs", "sizes", "sets", "weights"
 EXAMPLES = 8192  # of an excerpt and channel, at most
 TOTAL = 1 << 14  # count of a table at the start
@@ -73,7 +74,7 @@ def examples(song, sample_rate, profile, seed):
     rng = np.random.default_rng(seed)
     song, sample_rate = excerpt(song, sample_rate, rng)
     if profile == "envelope":
-        return envelope_training.examples(song, sample_rate, rng)
+        return of_envelope(song, sample_rate, rng)
     bits = BITS[0] * (BITS[1] / BITS[0]) ** rng.random()
     chunk, header = coded(song, sample_rate, bits, profile)
     channels, frames, bins = chunk.values.shape
@@ -143,7 +144,7 @@ def gather(read, count, *, profile="waveform", seed=0, jobs=1, progress=True):
     Args:
         read: function of a `numpy.random.Generator` that returns (audio `(samples, channels)`, Hz), such as by `reader`.
         count: excerpts.
-        profile: key of `fmalib.codec.file_codec.PROFILES`.
+        profile: key of `fmalib.codec.file_codec.PROFILES`, or "envelope", for the envelope of `listening`.
         seed: of the choice; an excerpt has its own, so `jobs` changes nothing.
         jobs: processes.
         progress: whether to show a bar.

@@ -8,7 +8,7 @@ from fmalib.codec import envelope, file_codec, learned_envelope, listening, wave
 from fmalib.signal import mdct_frames
 
 RATES = (8000, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)  # Hz, at which components are found
-STEPS = 12, 128  # of the envelope, lowest and highest
+STEPS = 10, 200  # of the envelope, lowest and highest
 TAKEN = (1.0, 0.6, 0.3)  # share of coefficients in each pass that become examples
 
 

@@ -18,7 +18,15 @@ PASS_OF = (0, 1, 1, 1, *(2,) * (ROWS - 4))  # of each row
 EDGE = 4  # zeros above the first row, and on both sides of a row
 KEEP = (16, 3), (16, 8)  # running averages: units of a coefficient, and the share of a new block is 1 / the second number
 FINER = 32  # times an average is larger in its logarithm, since most are far below 1
-REACH = (2, 1, 0, 0, 1, 0, 1)  # components on both sides: of four rows above, all rows above, the first, and the other channel's
+REACH = (
+    2,
+    1,
+    0,
+    0,
+    1,
+    0,
+    1,
+)  # components on both sides: of four rows above, all rows above, the first, and the other channel's
 FEW_BLOCKS = 8  # from the start of a chunk that are told from one another
 PAST = 5 * (1 + len(KEEP)) + 1 + 5 + 8
 INPUTS = (PAST + sum(2 * reach + 1 for reach in REACH) + len(REACH),) * 3

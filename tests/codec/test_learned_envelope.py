@@ -65,7 +65,7 @@ class Told:
         lines = [*above, now[:row].sum(axis=0), first, other]
         found = []
         for line, reach in zip(lines, (2, 1, 0, 0, 1, 0, 1)):
-            found += [logarithm((line[band + off] if 0 <= band + off < BANDS else 0)) for off in range(-reach, reach + 1)]
+            found += [logarithm(line[band + off] if 0 <= band + off < BANDS else 0) for off in range(-reach, reach + 1)]
         return found + [logarithm(line.sum()) for line in lines]
 
 
