@@ -3,7 +3,7 @@
 import hashlib
 from pathlib import Path
 
-from fmalib.codec import contexts, integer_network, learned_contexts
+from fmalib.codec import contexts, integer_network, learned_contexts, signs
 from fmalib.codec.bitstream import FormatError
 
 MODELS = ("mdct", "learned")
@@ -76,6 +76,10 @@ def use(path):
     inputs = tuple(len(weights["straight"]) for weights in found.passes)
     if inputs != learned_contexts.INPUTS:
         raise ValueError(f"{path}: the network must have {learned_contexts.INPUTS} inputs. Received: {inputs}")
+    if found.signs:
+        inputs = [(len(weights["signed"]), len(weights["told"])) for weights in found.signs.parts]
+        if inputs != [(signed, signs.TOLD) for signed in signs.SIGNED]:
+            raise ValueError(f"{path}: signs must have {signs.SIGNED} and {signs.TOLD} inputs. Received: {inputs}")
     for profile in ("waveform", "listening"):
         _NETWORKS[_digest(found, profile)] = found
     return found

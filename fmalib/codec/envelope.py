@@ -136,10 +136,10 @@ class Blocks:
     """A context model of coefficients: a running average of the blocks before, and the rows above in the same block.
 
     Attributes:
-        prior, parts, frame, switches: as of `fmalib.codec.contexts.Neighbourhood`; a part is a row.
+        prior, parts, frame, switches, signs: as of `fmalib.codec.contexts.Neighbourhood`; a part is a row.
     """
 
-    switches = 0
+    switches, signs = 0, None
     prior = np.tile(entropy.prior(), (2, 1))  # one set for the first row, one for the others
 
     def __init__(self, channels, bands):

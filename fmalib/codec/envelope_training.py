@@ -42,7 +42,7 @@ def components(songs):
 
 
 def examples(song, sample_rate, rng):
-    """Returns examples of a song's envelope at a random step, as by `fmalib.codec.context_training.examples`; None for silence.
+    """Returns examples of a song's envelope at a random step, as by `fmalib.codec.examples.examples`; None for silence.
 
     Args:
         song, sample_rate: float array `(samples, channels)` and Hz.

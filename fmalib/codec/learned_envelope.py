@@ -12,7 +12,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from fmalib.codec import context_models, entropy, envelope, integer_network
 from fmalib.codec.envelope import ROWS
-from fmalib.codec.learned_contexts import logarithms
+from fmalib.codec.integer_network import logarithms
 
 PASS_OF = (0, 1, 1, 1, *(2,) * (ROWS - 4))  # of each row
 EDGE = 4  # zeros above the first row, and on both sides of a row
@@ -43,10 +43,10 @@ class Blocks:
     """What is known of the envelope of a chunk while it is coded.
 
     Attributes:
-        prior, parts, frame, switches: as of `fmalib.codec.contexts.Neighbourhood`; a part is a row of a channel.
+        prior, parts, frame, switches, signs: as of `fmalib.codec.contexts.Neighbourhood`; a part is a row of a channel.
     """
 
-    switches = 0
+    switches, signs = 0, None
 
     def __init__(self, channels, bands, step, weights):
         """Starts a chunk.

@@ -123,7 +123,7 @@ def trained(model, crops, epochs, rate):
 
 def pictures_of(paths, sample_rate):
     """Returns the envelopes of files, channels averaged, `(frames, bands)` each."""
-    read, found = [context_training.reader([path]) for path in paths], []
+    read, found = [examples.reader([path]) for path in paths], []
     for each in read:
         song, own = each(np.random.default_rng(0))
         song = song[: SECONDS * own].mean(axis=1, keepdims=True)
@@ -144,7 +144,7 @@ def main():
     given = parser.parse_args()
     keras.utils.set_random_seed(given.seed)
     weights = integer_network.load(given.weights) if given.weights else learned_envelope.network()
-    paths = context_training.sound_files(given.music)
+    paths = examples.sound_files(given.music)
     order = np.random.default_rng(given.seed).permutation(len(paths))
     held, heard = (pictures_of([paths[n] for n in some], given.rate) for some in np.split(order, [max(1, len(paths) // 5)]))
     length = ROWS * BLOCKS
