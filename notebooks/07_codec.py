@@ -57,8 +57,8 @@ jobs = 2  # processes that code excerpts
 from fmalib import notebook  # fmalib before TensorFlow and Keras, whose settings it makes
 from fmalib import plots
 import fmalib.codec
-from fmalib.codec import context_models, context_training, entropy, envelope_training, integer_network
-from fmalib.codec import learned_contexts, learned_envelope
+from fmalib.codec import context_models, context_training, entropy, envelope_training, examples, integer_network
+from fmalib.codec import learned_contexts, learned_envelope, signs
 from fmalib.data import datasets
 from fmalib.models.entropy_layers import ConditionalTables
 from fmalib.training import runs
@@ -86,7 +86,7 @@ if quick:
 data = datasets.load(dataset, data_dir or None, tracks_per_genre=tracks_per_genre or (10 if quick else None))
 setup.note = data.caveat
 training, test = (data.tracks[data.tracks["split"] == split] for split in ("training", "test"))
-heard = context_training.sound_files(music) if music else [data.root / path for path in training["path"]]
+heard = examples.sound_files(music) if music else [data.root / path for path in training["path"]]
 clips = [data.root / path for path in test.groupby("artist").head(1)["path"][:test_clips]]
 print(data, f"{len(heard)} files to train on; {len(clips)} test clips of as many artists", sep="\n")
 
@@ -98,15 +98,15 @@ print(data, f"{len(heard)} files to train on; {len(clips)} test clips of as many
 # larger step gives smaller levels, which need fewer bits.
 
 # %%
-song, sample_rate = context_training.reader(clips[:1])(np.random.default_rng(seed))
-song, sample_rate = context_training.excerpt(song, sample_rate, np.random.default_rng(seed))
-chunk, header = context_training.coded(song, sample_rate, 1.0, profile)
+song, sample_rate = examples.reader(clips[:1])(np.random.default_rng(seed))
+song, sample_rate = examples.excerpt(song, sample_rate, np.random.default_rng(seed))
+chunk, header = examples.coded(song, sample_rate, 1.0, profile)
 seconds, hertz = header.hop / sample_rate, sample_rate / 2 / header.hop
 setup.show(plots.coding.levels(np.abs(chunk.values[0]), seconds, hertz, "levels of a test clip"), "levels")
 
 # %% [markdown]
 # Large levels stand together: along time in notes, along frequency at onsets. So neighbours tell how large a level will be.
-# Its sign is as good as random, and takes one bit.
+# Its sign seems random. A second network finds out below how random it is.
 #
 # *Try this*: ask for 4 bits a coefficient in place of 1.0. Which levels come up out of the dark?
 #
@@ -175,18 +175,18 @@ print(f"{model.count_params():,} weights, of which {3 * 2 * entropy.prior().size
 
 
 # %%
-def train(name, model, examples):
+def train(name, model, data):
     """Returns the run that trained a network for few bits."""
-    rate = keras.optimizers.schedules.CosineDecay(2.5e-3, epochs * examples.steps_per_epoch)
+    rate = keras.optimizers.schedules.CosineDecay(2.5e-3, epochs * data.steps_per_epoch)
     losses = dict.fromkeys(model.output_names, context_training.relative_bits)
-    shares = dict(zip(model.output_names, context_training.SHARES))
+    shares = dict(zip(model.output_names, data.layout.shares))
     model.compile(keras.optimizers.Adam(rate), losses, loss_weights=shares)
-    return runs.train_or_load(name, model, examples, epochs=epochs, seed=seed, patience=None)
+    return runs.train_or_load(name, model, data, epochs=epochs, seed=seed, patience=None)
 
 
 # %%
-examples = context_training.prepare(heard, excerpts, profile=profile, seed=seed, jobs=jobs)
-run = train("codec", model, examples)
+data_of_levels = context_training.prepare(heard, excerpts, profile=profile, seed=seed, jobs=jobs)
+run = train("codec", model, data_of_levels)
 print(run)
 
 # %%
@@ -199,6 +199,45 @@ setup.show(plots.autoencoders.learning_curves({"network": run.history}, "loss", 
 #
 # *Try this*: raise `excerpts` to 400, and see whether the gap closes.
 #
+# ## Signs
+#
+# A steady tone moves on by the same phase from frame to frame, so its next coefficient follows from the last ones. A network
+# sees the levels of the last eight frames around a bin with their signs, and the magnitudes of the frame itself. When all
+# signs that it sees change, so must the sign that it foretells: its output is a difference of two branches that share weights.
+
+
+# %%
+def sign_bits(number, signed, told, negative):
+    """Returns the bits of signs in a part, even bins or odd ones, and names the layers that are exported."""
+    change = keras.layers.Dense(96, use_bias=False, name=f"change_{number}")(keras.layers.Rescaling(1 / 256)(signed))
+    base = keras.layers.Dense(96, name=f"base_{number}")(keras.layers.Rescaling(1 / 256)(told))
+    second = keras.layers.Dense(48, activation="relu", name=f"second_{number}")
+    out = keras.layers.Dense(1, use_bias=False, name=f"out_{number}")
+    plus, minus = (out(second(keras.ops.relu(each))) for each in (base + change, base - change))
+    direction = 2 * keras.ops.cast(negative, "float32") - 1
+    bits_of = keras.ops.softplus(direction * (plus - minus)[:, 0]) / np.log(2)
+    return keras.layers.Identity(name=f"sign_{number}")(bits_of)
+
+
+# %%
+given, found = {}, {}
+for number, count in enumerate(signs.SIGNED):
+    columns = {"signed": ((count,), "float32"), "told": ((signs.TOLD,), "float32"), "negative": ((), "int32")}
+    named = {f"{name}_{number}": columns[name] for name in columns}
+    mine = {name: keras.Input(shape, dtype=kind, name=name) for name, (shape, kind) in named.items()}
+    found[f"sign_{number}"] = sign_bits(number, *mine.values())
+    given |= mine
+model_of_signs = keras.Model(given, found)
+if start_from == "package" and context_models.network(profile).signs:
+    context_training.start_signs_from(model_of_signs, context_models.network(profile).signs)
+data_of_signs = data_of_levels.of_signs()
+run_of_signs = train("signs", model_of_signs, data_of_signs)
+measured = run_of_signs.model.predict(data_of_signs.held_out(), verbose=0)
+print("bits of a sign in excerpts of other files:", {name: round(float(bits.mean()), 3) for name, bits in measured.items()})
+
+# %% [markdown]
+# One bit would be a coin. Signs are foretold best in tonal music, at low bitrates, and in the short frames of `listening`.
+#
 # ## Whole numbers
 #
 # An encoder and a decoder must find the same probabilities to the last bit, or the rest of the chunk is noise. Floating point
@@ -207,7 +246,8 @@ setup.show(plots.autoencoders.learning_curves({"network": run.history}, "loss", 
 
 # %%
 weights = setup.out_dir / "weights.npz"
-integer_network.save(context_training.exported(run.model, examples.training["followed"]), weights)
+of_signs = context_training.exported_signs(run_of_signs.model, data_of_signs)
+integer_network.save(context_training.exported(run.model, data_of_levels.training["followed"], of_signs), weights)
 print(f"{weights}: {weights.stat().st_size / 1000:.0f} kB. To use them: python -m fmalib encode --model {weights}")
 
 # %% [markdown]
@@ -220,7 +260,7 @@ print(f"{weights}: {weights.stat().st_size / 1000:.0f} kB. To use them: python -
 
 # %%
 if profile == "listening":
-    few = [context_training.reader([path])(np.random.default_rng(seed)) for path in heard[:30]]
+    few = [examples.reader([path])(np.random.default_rng(seed)) for path in heard[:30]]
     np.savez_compressed(setup.out_dir / "bands.npz", **envelope_training.components(few))
     envelopes = context_training.prepare(heard, excerpts, profile="envelope", seed=seed, jobs=jobs)
     envelope_run = train("envelope", network(learned_envelope.INPUTS), envelopes)
@@ -230,7 +270,7 @@ if profile == "listening":
 # %%
 if profile == "listening":
     networks = {"package": learned_envelope.network(), "trained here": foretold}
-    songs = [context_training.reader([path])(np.random.default_rng(0)) for path in clips]
+    songs = [examples.reader([path])(np.random.default_rng(0)) for path in clips]
     print(envelope_training.compare(songs, networks).to_string(float_format="{:+.1f}".format))
 
 # %% [markdown]

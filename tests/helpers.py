@@ -13,6 +13,8 @@ import nbformat
 import numpy as np
 import pytest
 
+from fmalib.codec import integer_network, signs
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 NOTE = "only show that the code runs"  # beside every result on synthetic music
 SMALL = ["-p", "quick", "True", "-p", "tracks_per_genre", "6"]
@@ -119,6 +121,16 @@ def encoder_for(autoencoder, samples):
     from fmalib.models import original
 
     return original.with_length(autoencoder.get_layer("encoder"), samples)
+
+
+def sign_network(width=12, second=7):
+    """Returns a network of signs with random weights."""
+    rng, parts = np.random.default_rng(5), []
+    for signed in signs.SIGNED:
+        shapes = {"signed": (signed, width), "told": (signs.TOLD, width), "told_bias": width}
+        shapes |= {"second": (width, second), "second_bias": second, "out": second}
+        parts.append({name: 0.3 * rng.normal(size=shapes[name]) for name in integer_network.SIGN_NAMES})
+    return integer_network.rounded_signs(parts, np.full((integer_network.SIGN_TABLES, 2), 50))
 
 
 def papermill(name, out, *options, cwd=REPOSITORY):

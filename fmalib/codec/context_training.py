@@ -28,15 +28,15 @@ class Examples:
     Attributes:
         training, validation: dicts by `fmalib.codec.examples.gather`.
         key: tells these examples from any other.
-        layout: `CONTEXTS`, or `SIGNS` for those of signs.
         batch_size: examples of all parts in a batch.
+        layout: `CONTEXTS`, or `SIGNS` for those of signs.
     """
 
     training: dict
     validation: dict
     key: str
-    layout: Layout = CONTEXTS
     batch_size: int = 4096
+    layout: Layout = CONTEXTS
     cache = None  # no decoded audio is read
 
     @property
@@ -192,23 +192,25 @@ def exported_signs(model, examples):
     """Returns the `fmalib.codec.integer_network.SignNetwork` of a trained model.
 
     Args:
-        model: its layers `signed_0`, `told_0`, `second_0` and `out_0` are dense; so with 1.
+        model: its layers `change_0` of signed inputs, `base_0` of the others, `second_0` and `out_0` are dense; so with 1.
         examples: `Examples` of signs, of which a part says how often each table was right.
     """
     parts = []
     for number in range(len(SIGNS.shares)):
-        arrays = {"signed": model.get_layer(f"signed_{number}").kernel, "out": model.get_layer(f"out_{number}").kernel[:, 0]}
-        for name in ("told", "second"):
-            layer = model.get_layer(f"{name}_{number}")
+        arrays = {"signed": model.get_layer(f"change_{number}").kernel, "out": model.get_layer(f"out_{number}").kernel[:, 0]}
+        for name, label in (("told", "base"), ("second", "second")):
+            layer = model.get_layer(f"{label}_{number}")
             arrays |= {name: layer.kernel, f"{name}_bias": layer.bias}
         parts.append({name: np.asarray(arrays[name]) for name in SIGN_NAMES})
     network = integer_network.rounded_signs(parts, np.ones((SIGN_TABLES, 2)))
     right = 1 / (1 + np.exp(-(np.arange(SIGN_TABLES) + 0.5) / PER_NAT))
     seen = 64 * np.stack([right, 1 - right], axis=1)  # what the network says of itself, where music says little
     for number in range(len(parts)):
-        signed, told, negative = (examples.validation[f"{name}_{number}"] for name in SIGNS.columns)
+        signed, told, negative, weights = (
+            examples.validation[f"{name}_{number}"] for name in (*SIGNS.columns, f"{SIGNS.output}_weights")
+        )
         logits = network.logits(number, signed.astype(np.float64), told.astype(np.float64))
-        np.add.at(seen, (integer_network.sign_tables(logits), ((logits < 0) != (negative > 0)).astype(int)), 1)
+        np.add.at(seen, (integer_network.sign_tables(logits), ((logits < 0) != (negative > 0)).astype(int)), weights)
     counts = 1 + np.rint(TOTAL * seen / seen.sum(axis=1, keepdims=True)).astype(np.int64)
     return dataclasses.replace(network, counts=counts)
 
@@ -224,3 +226,13 @@ def start_from(model, network):
         rows = slice(2 * number * entropy.SCALES, 2 * (number + 1) * entropy.SCALES)
         tables = network.counts[rows].reshape(2, entropy.SCALES, entropy.SYMBOLS)
         model.get_layer(f"pass_{number}").set_weights([np.log(tables / tables.sum(axis=2, keepdims=True))])
+
+
+def start_signs_from(model, network):
+    """Gives a model as for `exported_signs` the weights of a `SignNetwork`, to go on training it."""
+    for number, weights in enumerate(network.parts):
+        plain = {name: values / FINE for name, values in weights.items()}
+        model.get_layer(f"change_{number}").set_weights([plain["signed"]])
+        model.get_layer(f"out_{number}").set_weights([plain["out"][:, None]])
+        for name, label in (("told", "base"), ("second", "second")):
+            model.get_layer(f"{label}_{number}").set_weights([plain[name], plain[f"{name}_bias"] / UNIT])

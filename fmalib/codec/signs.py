@@ -66,7 +66,7 @@ class Signs:
         bins = 2 * bins + number
         self._places = channels, bins + EDGE
         columns = self._rows[:-1, channels[:, None], bins[:, None] + np.arange(EDGE - ACROSS, EDGE + ACROSS + 1)]
-        signed = columns.swapaxes(0, 1).reshape(len(bins), -1)
+        signed = columns.swapaxes(0, 1).reshape(len(bins), SIGNED[0])
         if number:
             signed = np.concatenate([signed, self._rows[-1, channels[:, None], bins[:, None] + np.add(OWN, EDGE)]], axis=1)
         largest = np.abs(signed).max(axis=1, keepdims=True)

@@ -13,7 +13,7 @@ import numpy as np
 import soxr
 from keras import layers, ops
 
-from fmalib.codec import context_training, envelope, envelope_training, integer_network, learned_envelope, levels
+from fmalib.codec import envelope, envelope_training, examples, integer_network, learned_envelope, levels
 
 ROWS, BLOCKS = envelope.ROWS, 8  # frames of a block, blocks of a training crop
 DECIBEL = 10 * np.log10(2)  # of an octave of power

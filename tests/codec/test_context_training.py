@@ -1,11 +1,11 @@
-"""Examples for the network of `learned`: what a coder sees, the same with any number of processes; training and rounding."""
+"""Training of the networks of `learned`: batches, bits that training saves, rounding, and going on."""
 
 import keras
 import numpy as np
 import pytest
-import soundfile
 
-from fmalib.codec import context_training, entropy, integer_network, learned_contexts
+from fmalib.codec import context_training, entropy, examples, integer_network, learned_contexts, signs
+from fmalib.codec.integer_network import FINE, UNIT
 from fmalib.models.entropy_layers import ConditionalTables
 
 RATE = 8000
@@ -24,7 +24,7 @@ def read(rng):
 
 @pytest.fixture(scope="module")
 def gathered():
-    return context_training.gather(read, 6, seed=1, progress=False)
+    return examples.gather(read, 6, seed=1, progress=False)
 
 
 def network(width=8):
@@ -42,40 +42,8 @@ def network(width=8):
         bits[f"pass_{number}"] = tables([keras.layers.Reshape(())(y), given[f"sizes_{number}"], given[f"sets_{number}"]])
     model = keras.Model(given, bits)
     losses = dict.fromkeys(bits, context_training.relative_bits)
-    model.compile(keras.optimizers.Adam(5e-3), losses, loss_weights=dict(zip(bits, context_training.SHARES)))
+    model.compile(keras.optimizers.Adam(5e-3), losses, loss_weights=dict(zip(bits, examples.CONTEXTS.shares)))
     return model
-
-
-def test_examples_have_the_shapes_of_the_network(gathered):
-    for number, inputs in enumerate(learned_contexts.INPUTS):
-        columns = [gathered[f"{name}_{number}"] for name in context_training.COLUMNS]
-        assert columns[0].shape == (len(columns[1]), inputs)
-        assert [each.dtype for each in columns] == [np.int16, np.int32, np.int8, np.float32]
-        assert set(np.unique(columns[2])) <= {0, 1}
-    assert gathered["followed"].shape == (4, 4)
-    assert len(gathered["sizes_2"]) == pytest.approx(2 * len(gathered["sizes_0"]), rel=0.1)
-
-
-@pytest.mark.parametrize("jobs", [1, 2])
-def test_the_seed_and_not_the_processes_decides(gathered, jobs):
-    again = context_training.gather(read, 6, seed=1, jobs=jobs, progress=False)
-    assert set(again) == set(gathered)
-    assert all(np.array_equal(again[name], gathered[name]) for name in again)
-
-
-def test_silence_is_refused():
-    with pytest.raises(ValueError, match="Received: 2 silent excerpts"):
-        context_training.gather(lambda rng: (np.zeros((RATE, 1), np.float32), RATE), 2, progress=False)
-
-
-@pytest.mark.parametrize("profile", ["waveform", "listening"])
-def test_a_weight_is_one_over_the_bits_of_a_coefficient(profile):
-    chunk, header = context_training.coded(song(0), RATE, 2.0, profile)
-    assert header.profile == profile
-    assert chunk.values.shape[:2] == (1, header.frames)
-    parts, _ = context_training.examples(song(0), RATE, profile, 0)
-    assert len({float(part[3][0]) for part in parts}) == 1
-    assert 1 / parts[0][3][0] == pytest.approx(np.log2(1 + 3 * parts[2][1]).mean(), rel=0.3)
 
 
 def test_epochs_have_orders_of_their_own_and_can_be_taken_up(gathered):
@@ -89,7 +57,11 @@ def test_epochs_have_orders_of_their_own_and_can_be_taken_up(gathered):
     np.testing.assert_array_equal(second, next(iter(data.crops(0, first_epoch=1)))[0]["inputs_0"])
     assert not np.array_equal(second, given["inputs_0"])
     assert len(list(data.held_out())) == steps
-    assert data.content() == {"examples": "key", "batch_size": 64}
+    assert data.content() == {"examples": "key", "columns": ["inputs", "sizes", "sets"], "batch_size": 64}
+    assert data.of_signs().content() == {"examples": "key", "columns": ["signed", "told", "negative"], "batch_size": 64}
+    given, weights = next(iter(data.of_signs().crops(0)))
+    assert given["signed_1"].shape == (32, signs.SIGNED[1])
+    assert weights["sign_0"].shape == (32,)
 
 
 def test_training_saves_bits_and_rounding_keeps_scales(gathered):
@@ -120,18 +92,43 @@ def test_training_goes_on_from_a_network(gathered):
     assert np.abs(again.counts - exported.counts).max() <= 18  # each count has one more than its share
 
 
-def test_a_reader_reads_no_more_than_a_minute(tmp_path):
-    soundfile.write(tmp_path / "long.wav", np.zeros((8000 * 70, 2)), 8000)
-    audio, rate = context_training.reader([tmp_path / "long.wav"])(np.random.default_rng(0))
-    assert rate == 8000
-    assert audio.shape[1] == 2
-    assert 60 * 8000 <= len(audio) < 70 * 8000
+def network_of_signs(width=16):
+    """Returns a compiled network of the shape that notebook 07 shows."""
+    given, bits = {}, {}
+    for number, count in enumerate(signs.SIGNED):
+        for name, shape in (("signed", (count,)), ("told", (signs.TOLD,)), ("negative", ())):
+            given[f"{name}_{number}"] = keras.Input(shape, name=f"{name}_{number}")
+        scaled = [keras.layers.Rescaling(1 / 256)(given[f"{name}_{number}"]) for name in ("signed", "told")]
+        change = keras.layers.Dense(width, use_bias=False, name=f"change_{number}")(scaled[0])
+        base = keras.layers.Dense(width, name=f"base_{number}")(scaled[1])
+        second = keras.layers.Dense(width, activation="relu", name=f"second_{number}")
+        out = keras.layers.Dense(1, use_bias=False, name=f"out_{number}")
+        plus, minus = (out(second(keras.ops.relu(each))) for each in (base + change, base - change))
+        logit = keras.layers.Identity(name=f"logit_{number}")((plus - minus)[:, 0])
+        direction = 1 - 2 * keras.ops.cast(given[f"negative_{number}"], "float32")
+        bits[f"sign_{number}"] = keras.layers.Identity(name=f"sign_{number}")(keras.ops.softplus(direction * logit) / np.log(2))
+    model = keras.Model(given, bits)
+    model.compile(keras.optimizers.Adam(5e-3), dict.fromkeys(bits, context_training.relative_bits))
+    return model
 
 
-def test_an_excerpt_is_at_one_of_the_rates():
-    rng = np.random.default_rng(0)
-    stereo = np.zeros((44_100 * 20, 2), np.float32)
-    found = [context_training.excerpt(stereo, 44_100, rng) for _ in range(40)]
-    assert {rate for _, rate in found} == {8000, 16_000, 44_100}
-    assert {audio.shape[1] for audio, _ in found} == {1, 2}
-    assert all(len(audio) == pytest.approx(context_training.SECONDS * rate, abs=1) for audio, rate in found)
+def test_signs_of_tones_are_learned_and_rounding_keeps_logits(gathered):
+    keras.utils.set_random_seed(0)
+    data, model = context_training.Examples(gathered, gathered, "key", batch_size=512).of_signs(), network_of_signs()
+    history = model.fit(data.crops(0), steps_per_epoch=30, epochs=8, verbose=0).history["loss"]
+    assert history[-1] < 0.75 * history[0]
+    found = context_training.exported_signs(model, data)
+    signed, told = (gathered[f"{name}_1"][:300].astype(np.float32) for name in ("signed", "told"))
+    seen = [model.get_layer(f"{name}_1").output for name in ("signed", "told")]
+    plain = np.asarray(keras.Model(seen, model.get_layer("logit_1").output)([signed, told]))
+    exact = found.logits(1, signed.astype(np.float64), told.astype(np.float64)) / (FINE * UNIT)
+    assert np.abs(exact - plain).max() < 0.03
+    right = found.counts[:, 0] / found.counts.sum(axis=1)
+    assert right[0] < 0.65
+    assert right[16] > right[0] + 0.1
+
+    other = network_of_signs()
+    context_training.start_signs_from(other, found)
+    again = context_training.exported_signs(other, data)
+    for one, two in zip(found.parts, again.parts):
+        assert all(np.array_equal(one[name], two[name]) for name in integer_network.SIGN_NAMES)

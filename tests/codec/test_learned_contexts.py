@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from helpers import sign_network
 
 from fmalib.codec import contexts, entropy, integer_network, learned_contexts, levels, quantiser
 from fmalib.codec.learned_contexts import Neighbourhood
@@ -9,7 +10,7 @@ from fmalib.codec.learned_contexts import Neighbourhood
 BINS, HERTZ = 32, 15.625
 
 
-def network(seed=0, width=8):
+def network(seed=0, width=8, foretells=True):
     rng = np.random.default_rng(seed)
     passes = []
     for inputs in learned_contexts.INPUTS:
@@ -17,7 +18,7 @@ def network(seed=0, width=8):
         shapes |= {"hidden_bias": width, "second_bias": width, "scale_bias": ()}
         passes.append({name: 0.3 * rng.normal(size=shape) for name, shape in shapes.items()})
     counts = np.concatenate([np.tile(entropy.prior(), (6, 1)), np.ones((entropy.SCALES, entropy.SYMBOLS), np.int64)])
-    return integer_network.rounded(passes, counts)
+    return integer_network.rounded(passes, counts, sign_network() if foretells else None)
 
 
 def logarithm(value):
@@ -66,13 +67,15 @@ def test_inputs_are_what_was_coded():
         near.frame[near.parts[number]] = known[channel, places] = now[channel, places]
 
 
+@pytest.mark.parametrize("foretells", [True, False])
 @pytest.mark.parametrize("channels", [1, 2])
-def test_levels_come_back(channels):
+def test_levels_come_back(channels, foretells):
+    weights = network(foretells=foretells)
     rng = np.random.default_rng(0)
     values = np.rint(rng.laplace(0, 2.0 ** rng.uniform(-2, 8, BINS), (channels, 9, BINS))).astype(np.int64)
     splits = np.array([0, 0, 3, 1, 2, 0, 3, 3, 0])
-    data = levels.pack(values, Neighbourhood((channels, BINS), HERTZ, network()), splits)
-    back = levels.unpack(data, values.shape, Neighbourhood((channels, BINS), HERTZ, network()))
+    data = levels.pack(values, Neighbourhood((channels, BINS), HERTZ, weights), splits)
+    back = levels.unpack(data, values.shape, Neighbourhood((channels, BINS), HERTZ, weights))
     np.testing.assert_array_equal(back[0], values)
     np.testing.assert_array_equal(back[1], splits)
 
