@@ -105,7 +105,7 @@ def network_of_signs(width=16):
         out = keras.layers.Dense(1, use_bias=False, name=f"out_{number}")
         plus, minus = (out(second(keras.ops.relu(each))) for each in (base + change, base - change))
         logit = keras.layers.Identity(name=f"logit_{number}")((plus - minus)[:, 0])
-        direction = 1 - 2 * keras.ops.cast(given[f"negative_{number}"], "float32")
+        direction = 2 * keras.ops.cast(given[f"negative_{number}"], "float32") - 1
         bits[f"sign_{number}"] = keras.layers.Identity(name=f"sign_{number}")(keras.ops.softplus(direction * logit) / np.log(2))
     model = keras.Model(given, bits)
     model.compile(keras.optimizers.Adam(5e-3), dict.fromkeys(bits, context_training.relative_bits))
