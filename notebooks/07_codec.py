@@ -133,11 +133,11 @@ print(f"Inputs by pass: {n_inputs}. The first ones of one bin:", near.inputs(0)[
 
 # %%
 tables = entropy.prior(), entropy.SHIFTS
-start = {"kernel_initializer": "zeros", "bias_initializer": keras.initializers.Constant(22)}
 
 
-def one_pass(number, inputs, sizes, sets):
-    """Returns the bits of levels in a pass, and names the layers that are exported."""
+def one_pass(number, scale, inputs, sizes, sets):
+    """Returns the bits of levels in a pass that starts from a scale, and names the layers that are exported."""
+    start = {"kernel_initializer": "zeros", "bias_initializer": keras.initializers.Constant(scale)}
     x = keras.layers.Rescaling(1 / integer_network.UNIT)(inputs)
     y = keras.layers.Dense(width, activation="relu", name=f"hidden_{number}")(x)
     y = keras.layers.Dense(width, activation="relu", name=f"second_{number}")(y)
@@ -148,14 +148,14 @@ def one_pass(number, inputs, sizes, sets):
 
 
 # %%
-def network(n_inputs):
-    """Returns a network with so many inputs in each pass."""
+def network(n_inputs, scales=(22, 22, 22)):
+    """Returns a network with so many inputs in each pass, which starts from a scale in each."""
     given, found = {}, {}
-    for number, count in enumerate(n_inputs):
+    for number, (count, scale) in enumerate(zip(n_inputs, scales)):
         columns = {"inputs": ((count,), "float32"), "sizes": ((), "int32"), "sets": ((), "int32")}
         named = {f"{name}_{number}": columns[name] for name in columns}
         mine = {name: keras.Input(shape, dtype=kind, name=name) for name, (shape, kind) in named.items()}
-        found[f"pass_{number}"] = one_pass(number, *mine.values())
+        found[f"pass_{number}"] = one_pass(number, scale, *mine.values())
         given |= mine
     return keras.Model(given, found)
 
@@ -255,15 +255,18 @@ print(f"{weights}: {weights.stat().st_size / 1000:.0f} kB. To use them: python -
 #
 # In `listening`, steps follow the powers of bands, the *envelope*. It is an image of bands by frames: blocks of 16 frames go
 # through a cosine transform over time and principal components over bands, the best linear autoencoder. A second network of
-# the same shape foretells its coefficients. Both are a part of the file format: the codec uses the package's files, which
-# these cells made from other music.
+# the same shape foretells its coefficients. Its passes are rows of a block: the first, the next three, the others. Most of
+# their coefficients are 0, so they start from lower scales: from 22, training would overshoot, and stick.
+#
+# `bands.npz` and `envelope.npz` of the package are a part of the file format. These cells make such files from other music;
+# the codec does not read them.
 
 # %%
 if profile == "listening":
     few = [examples.reader([path])(np.random.default_rng(seed)) for path in heard[:30]]
     np.savez_compressed(setup.out_dir / "bands.npz", **envelope_training.components(few))
     envelopes = context_training.prepare(heard, excerpts, profile="envelope", seed=seed, jobs=jobs)
-    envelope_run = train("envelope", network(learned_envelope.INPUTS), envelopes)
+    envelope_run = train("envelope", network(learned_envelope.INPUTS, (22, 13, 6)), envelopes)
     foretold = context_training.exported(envelope_run.model, envelopes.training["followed"])
     integer_network.save(foretold, setup.out_dir / "envelope.npz")
 

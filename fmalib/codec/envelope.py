@@ -96,7 +96,7 @@ def learned(bands):
     """Returns the principal components of changes of power in music times 4096, rounded: float64 `(coefficients, bands)`.
 
     They leave 7 % less error than cosines at the same bits. Where none were trained for so many bands, cosines are returned.
-    The file is a part of the format and never changes; `principal` made it.
+    The file is a part of the format and never changes; `envelope_training.components` makes such files.
     """
     with np.load(Path(__file__).parent / "weights" / "bands.npz", allow_pickle=False) as file:
         return file[str(bands)].astype(np.float64) if str(bands) in file else cosines(bands)
