@@ -294,7 +294,7 @@ table.style.format(precision=2).hide(axis="index")
 setup.show(plots.coding.savings(table, f"{data.name}: {len(clips)} test clips, {profile}"), "savings")
 
 # %% [markdown]
-# Below zero, learning saves bytes. Savings shrink as bits grow: a large level needs bits for its digits and its sign, and no
+# Below zero, learning saves bytes. Savings shrink as bits grow: a large level needs bits for its digits, and no
 # neighbour knows those. A point is a clip, so their spread shows how far a few clips decide.
 #
 # ## Does it sound the same?
