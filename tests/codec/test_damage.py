@@ -21,6 +21,7 @@ from fmalib.codec.bitstream import ChunkError, FormatError
 SECOND = 8000
 CODES = [(model, profile) for model in context_models.MODELS for profile in file_codec.PROFILES]
 FIELDS = (4, 1), (9, 1), (10, 1), (11, 4), (15, 2), (17, 2), (19, 8)  # place and bytes: model to samples, without the hash
+MUTANTS = dict(zip(CODES, (4500, 3000, 1500, 1000)))
 LONGEST_DECODING, MOST_MEMORY = 10, 200  # seconds of a file, MB
 
 
@@ -190,7 +191,7 @@ print(tests.check_mutants(song, 1, int(sys.argv[5])), peak() - before)
 @pytest.mark.parametrize("code", CODES, ids="-".join)
 def test_ten_thousand_mutants_take_little_time_and_memory(code):
     """In a process of its own, whose memory nothing else has filled; a network takes longer, so it has fewer."""
-    place, count = Path(__file__), 2000 if code[0] == "learned" else 3000
+    place, count = Path(__file__), MUTANTS[code]
     command = [sys.executable, "-c", MANY, str(place.parent.parent), str(place), *code, str(count)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert not done.returncode, done.stderr[-3000:]

@@ -105,6 +105,30 @@ def test_the_bitrate_of_long_audio_is_steered(profile, short_chunks):
     assert fmalib.codec.decode(data)[0].shape == audio.shape
 
 
+LEVELS = {  # dB of stretches of the same length
+    "rise": (-60, 0),
+    "fall": (0, -60),
+    "peak": (-60, 0, -60),
+    "dip": (0, -60, 0),
+    "ramp": np.linspace(-60, 0, 9),
+    "end": (-60,) * 8 + (0,),
+    "from silence": (-400, 0),
+    "to silence": (0, -400),
+}
+
+
+@pytest.mark.parametrize("code", [("mdct", "waveform"), *(pytest.param(code, marks=pytest.mark.slow) for code in CODES[1:])])
+@pytest.mark.parametrize("levels", LEVELS)
+def test_the_bitrate_is_met_where_levels_change_by_far(code, levels):
+    """Nine chunks of noise: the first ones say nothing of the others."""
+    samples = 72 * SECOND
+    loud = np.repeat(10 ** (np.array(LEVELS[levels]) / 20), -(-samples // len(LEVELS[levels])))[:samples]
+    audio = np.random.default_rng(0).normal(0, 0.1, samples) * loud
+    for kbps in (1, 4) if code[0] == "mdct" else (4,):
+        data = fmalib.codec.encode(audio, SECOND, kbps, model=code[0], profile=code[1])
+        assert kbps_of(data, audio, SECOND) == pytest.approx(kbps, rel=0.03)
+
+
 @pytest.mark.parametrize("decibels", [10, 20, 60])
 @pytest.mark.parametrize("profile", file_codec.PROFILES)
 def test_the_signal_to_noise_ratio_is_met(profile, decibels):
