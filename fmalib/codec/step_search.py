@@ -10,7 +10,7 @@ from fmalib.codec.profiles import PROFILES
 SNR_TRIES, MOST = 8, 1.004  # files may have more bytes than wanted by so much
 SEARCHES = 3  # how often a step is looked for
 COARSEST = 65_535
-MAKE_UP, MISS = 0.1, 0.01  # of the bytes of later chunks, and of all: a larger miss of one chunk is mended at once
+MAKE_UP, MISS = 0.2, 0.0125  # of the bytes of later chunks, and of all: a larger miss of one chunk is mended at once
 MEMORY = 0.7  # weight of chunks before the last when the bits of the next are foretold
 
 
@@ -76,7 +76,8 @@ def steered(header, chunks, histograms, wanted):
 
     A chunk whose bytes miss its share by more than the others can make up for is coded again at the step size for its share.
     """
-    real, foretold, total, least = 0.0, 0.0, wanted, 0  # bytes, bits, bytes, bytes
+    wanted = total = (1 - rate_control.TOLERANCE / 2) * wanted
+    real, foretold, least = 0.0, 0.0, 0  # bytes, bits, bytes
     audible = [each.any() for each in histograms]
     left, many = (np.cumsum(each[::-1], axis=0)[::-1] for each in (histograms, audible))  # of each chunk and all behind it
     for index, frames in enumerate(chunks):
@@ -90,8 +91,10 @@ def steered(header, chunks, histograms, wanted):
             if not index:
                 real, foretold = len(body) - least, rate_control.bits(mine, number)
         share = least * mine.any() + free * rate_control.bits(mine, number) / max(rate_control.bits(counts, number), 1e-9)
-        if abs(len(body) - share) > max(MAKE_UP * (wanted - share), MISS * total):
-            number, body = _filled(frames, mine, header, share)
+        room = max(MAKE_UP * (wanted - share), MISS * total)
+        if abs(len(body) - share) > room:
+            ratio = rate_control.off(len(body), rate_control.bits(mine, number))
+            number, body = _filled(frames, mine, header, (max(share, 1), room), ratio)
         weight = MEMORY if index else 0
         real = weight * real + max(len(body) - least, 0)
         foretold = weight * foretold + rate_control.bits(mine, number)
@@ -99,13 +102,14 @@ def steered(header, chunks, histograms, wanted):
         yield number, body
 
 
-def _filled(frames, counts, header, wanted):
-    """Returns (number of the step size, body) of a chunk that fills `wanted` bytes."""
-    bodies = {}
+def _filled(frames, counts, header, bytes_and_room, ratio):
+    """Returns (number of the step size, body) of a chunk that has so many bytes, or up to so many more or fewer."""
+    (wanted, room), bodies = bytes_and_room, {}
 
     def size(number):
         bodies[number] = pack(frames, number, header)
         return len(bodies[number])
 
-    number = rate_control.search(size, counts, max(wanted, 1))
+    tolerance = min(2 * room / wanted, 0.5)
+    number = rate_control.search(size, counts, wanted * (1 + tolerance / 2), tolerance=tolerance, ratio=ratio)
     return number, bodies[number] if number in bodies else pack(frames, number, header)
