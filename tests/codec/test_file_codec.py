@@ -205,8 +205,9 @@ def bound(spectrum, distortion):
 
 
 @pytest.mark.parametrize("pole", [0.0, 0.9])
-@pytest.mark.parametrize("kbps", [4, 8, 32, 64])
-def test_gaussian_noise_stays_above_its_bound(pole, kbps):
+@pytest.mark.parametrize(("kbps", "most"), [(4, 0.3), (8, 0.3), (16, 0.35), (32, 0.3), (64, 0.3)])
+def test_gaussian_noise_stays_above_its_bound(pole, kbps, most):
+    """Near 2 bits a sample, of 0.346 bit at a pole of 0.9, the trellis takes 0.22, neighbours as a scale 0.09, tables 0.03."""
     noise = np.random.default_rng(0).normal(size=31 * SECOND)
     audio = 0.05 * np.sqrt(1 - pole**2) * scipy.signal.lfilter([1], [1, -pole], noise)[SECOND:]
     angles = np.linspace(0, np.pi, 10_001)
@@ -214,7 +215,7 @@ def test_gaussian_noise_stays_above_its_bound(pole, kbps):
     data = fmalib.codec.encode(audio, SECOND, kbps)
     error = np.mean((audio - fmalib.codec.decode(data)[0]) ** 2)
     over = 8 * len(data) / len(audio) - bound(spectrum, error)
-    assert 0 < over < 0.3
+    assert 0 < over < most
 
 
 ELSEWHERE = """
