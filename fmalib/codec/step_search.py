@@ -9,7 +9,7 @@ from fmalib.codec.profiles import PROFILES
 
 SNR_TRIES, MOST = 8, 1.004  # files may have more bytes than wanted by so much
 SEARCHES = 3  # how often a step is looked for
-COARSEST = 65_535
+COARSEST = 65_535  # number of a step size
 MAKE_UP, MISS = 0.2, 0.0125  # of the bytes of later chunks, and of all: a larger miss of one chunk is mended at once
 MEMORY = 0.7  # weight of chunks before the last when the bits of the next are foretold
 
