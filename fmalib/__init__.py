@@ -22,9 +22,9 @@ ORDER = {  # package, or module at the top: its modules
     "signal": "stft mel mdct mdct_frames codewords",
     "models": "layers entropy_layers losses original mdct_autoencoders sparse_mdct audeep classifiers architectures",
     "training": "callbacks runs autoencoders",
-    "codec": "bitstream quantiser entropy contexts integer_network learned_contexts context_models levels rate_control "
-    "block_switching waveform envelope listening profiles step_search file_codec context_training commands "
-    "budget metrics quality ablation classical coders",
+    "codec": "bitstream quantiser entropy contexts integer_network signs learned_contexts context_models levels rate_control "
+    "block_switching waveform envelope learned_envelope listening profiles step_search file_codec envelope_training "
+    "examples context_training commands budget metrics quality ablation classical coders",
     "genres": "evaluation descriptors codec_latent pooling probes comparison results systems predict",
     "latent": "representations maps clustering deep_clustering variance",
     "plots": "style audio autoencoders codec coding genres latent players interactive",

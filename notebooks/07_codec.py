@@ -57,7 +57,8 @@ jobs = 2  # processes that code excerpts
 from fmalib import notebook  # fmalib before TensorFlow and Keras, whose settings it makes
 from fmalib import plots
 import fmalib.codec
-from fmalib.codec import context_models, context_training, entropy, integer_network, learned_contexts
+from fmalib.codec import context_models, context_training, entropy, envelope_training, integer_network
+from fmalib.codec import learned_contexts, learned_envelope
 from fmalib.data import datasets
 from fmalib.models.entropy_layers import ConditionalTables
 from fmalib.training import runs
@@ -147,16 +148,21 @@ def one_pass(number, inputs, sizes, sets):
 
 
 # %%
+def network(n_inputs):
+    """Returns a network with so many inputs in each pass."""
+    given, found = {}, {}
+    for number, count in enumerate(n_inputs):
+        columns = {"inputs": ((count,), "float32"), "sizes": ((), "int32"), "sets": ((), "int32")}
+        named = {f"{name}_{number}": columns[name] for name in columns}
+        mine = {name: keras.Input(shape, dtype=kind, name=name) for name, (shape, kind) in named.items()}
+        found[f"pass_{number}"] = one_pass(number, *mine.values())
+        given |= mine
+    return keras.Model(given, found)
+
+
+# %%
 runs.set_seed(seed)
-given, found = {}, {}
-for number, count in enumerate(learned_contexts.INPUTS):
-    columns = {"inputs": ((count,), "float32"), "sizes": ((), "int32"), "sets": ((), "int32")}
-    mine = {
-        f"{name}_{number}": keras.Input(shape, dtype=kind, name=f"{name}_{number}") for name, (shape, kind) in columns.items()
-    }
-    found[f"pass_{number}"] = one_pass(number, *mine.values())
-    given |= mine
-model = keras.Model(given, found)
+model = network(learned_contexts.INPUTS)
 if start_from == "package":
     context_training.start_from(model, context_models.network(profile))
 print(f"{model.count_params():,} weights, of which {3 * 2 * entropy.prior().size:,} are tables")
@@ -167,12 +173,20 @@ print(f"{model.count_params():,} weights, of which {3 * 2 * entropy.prior().size
 # Each excerpt is coded at a random bitrate, so one network serves all. A level counts by its bits over the bits of a
 # coefficient in its excerpt: a percent is a percent at any bitrate. Only 8,192 levels of each excerpt are kept.
 
+
+# %%
+def train(name, model, examples):
+    """Returns the run that trained a network for few bits."""
+    rate = keras.optimizers.schedules.CosineDecay(2.5e-3, epochs * examples.steps_per_epoch)
+    losses = dict.fromkeys(model.output_names, context_training.relative_bits)
+    shares = dict(zip(model.output_names, context_training.SHARES))
+    model.compile(keras.optimizers.Adam(rate), losses, loss_weights=shares)
+    return runs.train_or_load(name, model, examples, epochs=epochs, seed=seed, patience=None)
+
+
 # %%
 examples = context_training.prepare(heard, excerpts, profile=profile, seed=seed, jobs=jobs)
-rate = keras.optimizers.schedules.CosineDecay(2.5e-3, epochs * examples.steps_per_epoch)
-losses, shares = dict.fromkeys(found, context_training.relative_bits), dict(zip(found, context_training.SHARES))
-model.compile(keras.optimizers.Adam(rate), losses, loss_weights=shares)
-run = runs.train_or_load("codec", model, examples, epochs=epochs, seed=seed, patience=None)
+run = train("codec", model, examples)
 print(run)
 
 # %%
@@ -197,6 +211,32 @@ integer_network.save(context_training.exported(run.model, examples.training["fol
 print(f"{weights}: {weights.stat().st_size / 1000:.0f} kB. To use them: python -m fmalib encode --model {weights}")
 
 # %% [markdown]
+# ## The envelope
+#
+# In `listening`, steps follow the powers of bands, the *envelope*. It is an image of bands by frames: blocks of 16 frames go
+# through a cosine transform over time and principal components over bands, the best linear autoencoder. A second network of
+# the same shape foretells its coefficients. Both are a part of the file format: the codec uses the package's files, which
+# these cells made from other music.
+
+# %%
+if profile == "listening":
+    few = [context_training.reader([path])(np.random.default_rng(seed)) for path in heard[:30]]
+    np.savez_compressed(setup.out_dir / "bands.npz", **envelope_training.components(few))
+    envelopes = context_training.prepare(heard, excerpts, profile="envelope", seed=seed, jobs=jobs)
+    envelope_run = train("envelope", network(learned_envelope.INPUTS), envelopes)
+    foretold = context_training.exported(envelope_run.model, envelopes.training["followed"])
+    integer_network.save(foretold, setup.out_dir / "envelope.npz")
+
+# %%
+if profile == "listening":
+    networks = {"package": learned_envelope.network(), "trained here": foretold}
+    songs = [context_training.reader([path])(np.random.default_rng(0)) for path in clips]
+    print(envelope_training.compare(songs, networks).to_string(float_format="{:+.1f}".format))
+
+# %% [markdown]
+# Bytes of the test clips' envelopes, in percent of what rules by hand take; a row is a step. A convolutional autoencoder in
+# place of the linear one did not pay: `outputs/reference/envelope_autoencoder.txt`.
+#
 # ## Bytes on disk
 #
 # The test clips as real files, in three ways at the same step size: without learning, with the package's weights, and with

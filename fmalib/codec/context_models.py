@@ -3,7 +3,7 @@
 import hashlib
 from pathlib import Path
 
-from fmalib.codec import contexts, integer_network, learned_contexts
+from fmalib.codec import contexts, integer_network, learned_contexts, signs
 from fmalib.codec.bitstream import FormatError
 
 MODELS = ("mdct", "learned")
@@ -51,10 +51,11 @@ def named(model, profile):
 
 
 def _digest(found, profile):
-    """Returns the digest of all that a file of a profile is decoded with: the network, and for listening also the bands'."""
+    """Returns the digest of all that a file of a profile is decoded with: the network, and for listening the envelope's too."""
     if profile != "listening":
         return found.digest
-    return hashlib.sha256(found.digest + (FOLDER / "bands.npz").read_bytes()).digest()[:4]
+    of_envelope = [(FOLDER / name).read_bytes() for name in ("bands.npz", "envelope.npz")]
+    return hashlib.sha256(found.digest + b"".join(of_envelope)).digest()[:4]
 
 
 def network(profile, digest=None):
@@ -75,6 +76,10 @@ def use(path):
     inputs = tuple(len(weights["straight"]) for weights in found.passes)
     if inputs != learned_contexts.INPUTS:
         raise ValueError(f"{path}: the network must have {learned_contexts.INPUTS} inputs. Received: {inputs}")
+    if found.signs:
+        inputs = [(len(weights["signed"]), len(weights["told"])) for weights in found.signs.parts]
+        if inputs != [(signed, signs.TOLD) for signed in signs.SIGNED]:
+            raise ValueError(f"{path}: signs must have {signs.SIGNED} and {signs.TOLD} inputs. Received: {inputs}")
     for profile in ("waveform", "listening"):
         _NETWORKS[_digest(found, profile)] = found
     return found

@@ -37,11 +37,13 @@ class Neighbourhood:
         prior: counts of all tables before anything is coded, int64 `(tables, SYMBOLS)`.
         parts: indices of `frame`, in the order of coding.
         switches: highest split of a frame; 0, since this model cuts no frames.
+        signs: `fmalib.codec.signs.Signs`, or None, since this model foretells no signs: each takes one bit.
         frame: whole numbers, float64 of shape `(channels, bins)`, which the caller fills part by part; `next_frame` clears it.
     """
 
     parts = tuple((slice(None), bins) for bins in PASSES)
     switches = 0
+    signs = None
 
     def __init__(self, channels, bins):
         self._rows = np.zeros((2, channels, bins + 2 * EDGE))  # the frame, and the running average

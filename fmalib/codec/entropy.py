@@ -66,7 +66,7 @@ def scales_of(expected):
 
 
 class Tables:
-    """Counts of symbols by table, from `(tables, SYMBOLS)` before anything is coded; a set of tables has one for each scale."""
+    """Counts of symbols by table, from `(tables, symbols)` before anything is coded; a set of tables has one for each scale."""
 
     def __init__(self, counts):
         self.counts = np.array(counts, np.int64, order="C")
@@ -74,12 +74,12 @@ class Tables:
         self._floats, self._totals = self.counts.astype(np.float32), self.counts.sum(axis=1)
 
     def of(self, tables):
-        """Returns the counts of each of many tables, float32 of shape `(many, SYMBOLS)`."""
+        """Returns the counts of each of many tables, float32 of shape `(many, symbols)`."""
         return self._floats[tables]
 
     def learn(self, tables, symbols):
         """Counts symbols, and the table that each was coded with."""
-        places, counts = tables * SYMBOLS + symbols, self.counts.ravel()
+        places, counts = tables * self.counts.shape[1] + symbols, self.counts.ravel()
         np.add.at(counts, places, GAIN)
         np.add.at(self._totals, tables, GAIN)
         self._floats.ravel()[places] = counts[places]
@@ -89,10 +89,11 @@ class Tables:
 
 
 class _Coder:
-    """What encoder and decoder share: the tables, and what was coded since they were updated."""
+    """What encoder and decoder share: the tables, those of signs, and what was coded since they were updated."""
 
-    def __init__(self, counts):
+    def __init__(self, counts, of_signs=None):
         self._tables, self._since = Tables(counts), []
+        self._of_signs = None if of_signs is None else Tables(of_signs)
 
     def _known(self, tables, symbols, shifts):
         """Returns magnitudes as far as symbols tell them, in the middle of what they leave open."""
@@ -106,10 +107,10 @@ class _Coder:
 
 
 class Encoder(_Coder):
-    """Writes integers frame by frame; `counts` as for `Tables`."""
+    """Writes integers frame by frame; `counts` as for `Tables`, and `of_signs` where signs are foretold."""
 
-    def __init__(self, counts):
-        super().__init__(counts)
+    def __init__(self, counts, of_signs=None):
+        super().__init__(counts, of_signs)
         self._range, self._sizes, self._bits, self._signs = constriction.stream.queue.RangeEncoder(), [], [], []
 
     def put(self, values, tables, *, signed=True):
@@ -138,6 +139,11 @@ class Encoder(_Coder):
         self._bits += _planes(sizes, shifts)
         return sizes
 
+    def put_signs(self, wrong, tables):
+        """Codes signs that were foretold: booleans `(n,)`, true where that was wrong, and the table of each."""
+        self._range.encode(wrong.astype(np.int32), _MODELS, self._of_signs.of(tables))
+        self._of_signs.learn(tables, wrong)
+
     def finish(self):
         """Returns the bytes: words of the range coder from the front; escapes, low bits and signs from the back."""
         bits = [*self._bits, *self._signs]
@@ -151,11 +157,18 @@ class Meter(Encoder):
     Attributes:
         lengths: of each frame that has ended, the ideal code lengths in bits, float64 `(n,)` in the order of `put`: the
             logarithm of what its table foretold, and its sign, low bits and escape.
+        of_signs: ideal code lengths of signs by each `put_signs`.
     """
 
-    def __init__(self, counts):
-        super().__init__(counts)
-        self.lengths = []
+    def __init__(self, counts, of_signs=None):
+        super().__init__(counts, of_signs)
+        self.lengths, self.of_signs = [], []
+
+    def put_signs(self, wrong, tables):
+        """Codes signs as an `Encoder` does, and keeps their lengths."""
+        counts = self._of_signs.counts[tables]
+        self.of_signs.append(np.log2(counts.sum(axis=1) / counts[np.arange(len(wrong)), wrong.astype(int)]))
+        super().put_signs(wrong, tables)
 
     def end_frame(self):
         """Codes a frame as an `Encoder` does, and keeps its lengths."""
@@ -173,8 +186,8 @@ class Meter(Encoder):
 class Decoder(_Coder):
     """Reads what an `Encoder` wrote. ValueError for bytes that it did not."""
 
-    def __init__(self, data, counts):
-        super().__init__(counts)
+    def __init__(self, data, counts, of_signs=None):
+        super().__init__(counts, of_signs)
         words = np.frombuffer(data + bytes(-len(data) % 4), "<u4")
         self._range, self._bits = constriction.stream.queue.RangeDecoder(words.astype(np.uint32)), _Bits(data[::-1])
 
@@ -191,6 +204,12 @@ class Decoder(_Coder):
             lengths = self._decode(_OF_ESCAPES, int(escaped.sum()))
             symbols[escaped] += self._bits.numbers(1 << lengths, lengths) - 1
         return self._bits.numbers(symbols << shifts, shifts)
+
+    def get_signs(self, tables):
+        """Returns whether each sign was foretold wrongly, booleans `(n,)`; `tables` as for `Encoder.put_signs`."""
+        wrong = self._decode(_MODELS, self._of_signs.of(tables)).astype(bool)
+        self._of_signs.learn(tables, wrong)
+        return wrong
 
     def finish(self, sizes):
         """Returns integers of magnitudes in the order of coding, int64 of shape `(n,)`."""

@@ -20,6 +20,7 @@ ROWS = 16  # frames of a block
 UNIT = 256  # a power is in 1/256 of an octave of the mean square: 3 dB
 FLOOR, HIGHEST = -33, 32  # octaves of powers, lowest (-99 dB) and highest
 STEP_UNIT = 8  # a step is in 1/8 octave
+OUTWARD = 3  # eighths of a step from a coefficient that was rounded towards 0 to the mean of what it stands for
 MOST = 1 << 15  # magnitude of a coefficient
 NARROWEST, RELATIVE = 100, 0.2  # a band is so many Hz wide at least, and so much of its lower edge
 _SCALE = 12  # bits of the weights behind the point
@@ -65,12 +66,20 @@ def quantise(picture, step, basis):
     return np.clip(values, -MOST, MOST).astype(np.int64).reshape(channels, blocks, ROWS * bands)
 
 
-def restore(values, step, frames, basis):
-    """Returns the powers, int64 of shape `(channels, frames, bands)` in 1/256 octave above FLOOR, of what `quantise` made."""
+def restore(values, step, frames, basis, outward=0):
+    """Returns the powers, int64 of shape `(channels, frames, bands)` in 1/256 octave above FLOOR, of what `quantise` made.
+
+    Args:
+        values, step, basis: as by and for `quantise`.
+        frames: to return.
+        outward: eighths of a step by which coefficients that are not 0 lie farther out than they were rounded to; OUTWARD has
+            the least error. Means over time are rounded to the nearest, and stay.
+    """
     channels, blocks, size = values.shape
     bands = size // ROWS
     values = values.reshape(channels, blocks, ROWS, bands).astype(np.float64)
     values[:, :, 0] = np.clip(np.cumsum(values[:, :, 0], axis=1), -MOST, MOST)
+    values[:, :, 1:] += np.sign(values[:, :, 1:]) * (outward / 8)
     rows = np.floor(np.einsum("it,cbij->cbtj", cosines(ROWS), values) / 2 ** (_SCALE - 5))  # 5 bits: UNIT / STEP_UNIT
     picture = np.floor(rows @ basis * step / 2**_SCALE)
     return np.clip(picture, 0, UNIT * (HIGHEST - FLOOR)).astype(np.int64).reshape(channels, blocks * ROWS, bands)[:, :frames]
@@ -109,15 +118,15 @@ def principal(pictures):
     return np.rint(2**_SCALE * vectors).astype(np.int16)
 
 
-def pack(values):
-    """Returns the bytes of coefficients by `quantise`."""
-    return levels.pack(values, Blocks(values.shape[0], values.shape[2] // ROWS))
+def pack(values, near=None):
+    """Returns the bytes of coefficients by `quantise`; `near` is a context model at its start, None for `Blocks`."""
+    return levels.pack(values, near or Blocks(values.shape[0], values.shape[2] // ROWS))
 
 
-def unpack(data, channels, frames, bands):
+def unpack(data, channels, frames, bands, near=None):
     """Returns the coefficients of bytes by `pack`; ValueError for others."""
     shape = channels, -(-frames // ROWS), ROWS * bands
-    values, _ = levels.unpack(data, shape, Blocks(channels, bands))
+    values, _ = levels.unpack(data, shape, near or Blocks(channels, bands))
     if np.abs(values).max(initial=0) > MOST:
         raise ValueError(f"a coefficient of the envelope is out of range. Received: {np.abs(values).max()}")
     return values
@@ -127,10 +136,10 @@ class Blocks:
     """A context model of coefficients: a running average of the blocks before, and the rows above in the same block.
 
     Attributes:
-        prior, parts, frame, switches: as of `fmalib.codec.contexts.Neighbourhood`; a part is a row.
+        prior, parts, frame, switches, signs: as of `fmalib.codec.contexts.Neighbourhood`; a part is a row.
     """
 
-    switches = 0
+    switches, signs = 0, None
     prior = np.tile(entropy.prior(), (2, 1))  # one set for the first row, one for the others
 
     def __init__(self, channels, bands):

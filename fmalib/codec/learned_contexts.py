@@ -8,7 +8,8 @@ the frame and of the one before complete them. Everything is in whole numbers, s
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from fmalib.codec import contexts, entropy, integer_network, quantiser
+from fmalib.codec import contexts, entropy, integer_network, quantiser, signs
+from fmalib.codec.integer_network import logarithms
 
 EDGE = 24  # zeros on both sides of a frame
 REACH = (8, 5, 3, 3)  # bins on both sides: of the frame before, the one before that, and two running averages
@@ -22,22 +23,18 @@ INPUTS = tuple(PAST + len(own) + bool(own) + 2 * OTHER + 2 + 3 + 2 * SPLITS for 
 _UNIT = integer_network.UNIT
 
 
-def logarithms(values):
-    """Returns log2 of 1 + values, linear between powers of 2, in 1/256 and rounded down: whole numbers in float64."""
-    share, octave = np.frexp(1.0 + values)
-    return np.floor(_UNIT * (octave + 2 * share - 2))
-
-
 class Neighbourhood:
     """What is known of a chunk while it is coded.
 
     Attributes:
-        prior, parts, frame: as of `fmalib.codec.contexts.Neighbourhood`; a part is a pass in one channel.
+        prior, parts, frame, signs: as of `fmalib.codec.contexts.Neighbourhood`; a part is a pass in one channel.
         switches: highest split of a frame.
+        foretells: whether signs are foretold, if the network can.
         split: of the frame, which the caller sets before the first part.
     """
 
     switches = SPLITS - 1
+    foretells = True
 
     def __init__(self, shape, hertz, network):
         """Starts a chunk.
@@ -49,6 +46,9 @@ class Neighbourhood:
         """
         channels, bins = shape
         self._network, self._bins, self.prior = network, bins, network and network.counts
+        self.signs = None
+        if self.foretells and (network is None or network.signs):
+            self.signs = signs.Signs(shape, hertz, network and network.signs)
         self.parts = tuple((slice(one, one + 1), part) for one in range(channels) for part in contexts.PASSES)
         self._trellis = quantiser.Trellis(channels, bins)
         self._padded = np.zeros((channels, bins + 2 * EDGE))
@@ -90,6 +90,10 @@ class Neighbourhood:
     def halves(self, number):
         """Returns the quantiser of each bin of a part, 0 or 1, int64 of shape `(1, bins of the part)`."""
         return self._trellis.halves[self.parts[number]]
+
+    def begin_signs(self, sizes):
+        """Takes the magnitudes of the frame, `(channels, bins)`, before its signs."""
+        self.signs.begin(sizes, self._trellis.halves, self.split)
 
     def next_frame(self, sizes):
         """Moves on with the magnitudes of the frame, `(channels, bins)`."""

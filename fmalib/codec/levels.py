@@ -35,7 +35,7 @@ def pack(values, near, splits=None):
         near: a context model at its start.
         splits: of the frames, int64 of shape `(frames,)`, or None for a context model that has no `split_table`.
     """
-    return _coded(values, near, splits, entropy.Encoder(near.prior)).finish()
+    return _coded(values, near, splits, entropy.Encoder(near.prior, near.signs and near.signs.prior)).finish()
 
 
 def bits(values, near, splits=None):
@@ -43,9 +43,13 @@ def bits(values, near, splits=None):
 
     `pack` takes a few words more than their sum, and the splits.
     """
-    lengths, meter = np.zeros(values.shape), _coded(values, near, splits, entropy.Meter(near.prior))
-    for coded, frame in zip(meter.lengths, lengths.transpose(1, 0, 2)):
+    meter = entropy.Meter(near.prior, near.signs and near.signs.prior)
+    lengths, parts = np.zeros(values.shape), near.signs.parts if near.signs else ()
+    of_signs = iter(_coded(values, near, splits, meter).of_signs)
+    for coded, frame, integers in zip(meter.lengths, lengths.transpose(1, 0, 2), values.transpose(1, 0, 2)):
         _in_order(coded[1 if near.switches else 0 :], frame, near.parts)
+        for part in parts:
+            frame[part][integers[part] != 0] += next(of_signs) - 1  # a sign without tables takes one bit
     return lengths
 
 
@@ -58,8 +62,16 @@ def _coded(values, near, splits, encoder):
             near.split = int(splits[number])
         for place, part in enumerate(near.parts):
             tables = near.tables(place)
-            near.frame[part] = encoder.put(frame[part].ravel(), tables.ravel()).reshape(tables.shape)
+            known = encoder.put(frame[part].ravel(), tables.ravel(), signed=not near.signs)
+            near.frame[part] = known.reshape(tables.shape)
         encoder.end_frame()
+        if near.signs:
+            near.begin_signs(np.abs(frame))
+            for part in near.signs.parts:
+                negative = frame[part][frame[part] != 0] < 0
+                tables, foretold = near.signs.foretold(part)
+                encoder.put_signs(negative ^ foretold, tables)
+                near.signs.tell(negative)
         near.next_frame(np.abs(frame))
     return encoder
 
@@ -77,7 +89,7 @@ def unpack(data, shape, near):
         ValueError: other bytes.
     """
     values, splits, coded = np.zeros(shape, np.int64), np.zeros(shape[1], np.int64), []
-    decoder, frames = entropy.Decoder(data, near.prior), values.transpose(1, 0, 2)
+    decoder, frames = entropy.Decoder(data, near.prior, near.signs and near.signs.prior), values.transpose(1, 0, 2)
     for number, frame in enumerate(frames):
         if near.switches:
             splits[number] = near.split = min(int(decoder.get(near.split_table())[0]), near.switches)
@@ -86,9 +98,18 @@ def unpack(data, shape, near):
             near.frame[part] = decoder.get(tables.ravel()).reshape(tables.shape)
         coded.append(decoder.end_frame()[1 if near.switches else 0 :])
         _in_order(coded[-1], frame, near.parts)
-        near.next_frame(frame)
-    for integers, frame in zip(decoder.finish(np.concatenate(coded)).reshape(len(frames), -1), frames):
-        _in_order(integers, frame, near.parts)
+        sizes = frame.copy()
+        if near.signs:
+            near.begin_signs(sizes)
+            for part in near.signs.parts:
+                tables, foretold = near.signs.foretold(part)
+                negative = decoder.get_signs(tables) ^ foretold
+                frame[part][sizes[part] > 0] *= 1 - 2 * negative.astype(np.int64)
+                near.signs.tell(negative)
+        near.next_frame(sizes)
+    if not near.signs:
+        for integers, frame in zip(decoder.finish(np.concatenate(coded)).reshape(len(frames), -1), frames):
+            _in_order(integers, frame, near.parts)
     return values, splits
 
 

@@ -11,7 +11,7 @@ import struct
 
 import numpy as np
 
-from fmalib.codec import context_models, contexts, envelope, levels, quantiser, rate_control, waveform
+from fmalib.codec import context_models, contexts, envelope, learned_envelope, levels, quantiser, rate_control, waveform
 from fmalib.codec.waveform import MID_SIDE, Frames
 from fmalib.signal import mdct_frames
 
@@ -64,9 +64,8 @@ def quantise(frames, step, header):
             coefficients, picture, mode = rotated, other, MID_SIDE
     shape = _Shape(header.sample_rate, header.hop)
     coarse = _envelope_step(picture, step, shape)
-    basis = basis_of(header)
-    coded = envelope.quantise(picture, coarse, basis)
-    steps = shape.steps(envelope.restore(coded, coarse, picture.shape[1], basis), step)
+    coded = envelope.quantise(picture, coarse, basis_of(header))
+    steps = shape.steps(powers(coded, coarse, picture.shape[1], header), step)
     scaled = coefficients / steps
     values = quantiser.quantise(scaled, 1.0)
     centroid = quantiser.centroids(scaled, values, 1.0)
@@ -80,7 +79,7 @@ def dequantise(chunk, header):
     if not chunk.envelope.size:
         return np.zeros((channels, frames, header.hop))
     shape = _Shape(header.sample_rate, header.hop)
-    picture = envelope.restore(chunk.envelope, chunk.envelope_step, frames, basis_of(header))
+    picture = powers(chunk.envelope, chunk.envelope_step, frames, header)
     steps = shape.steps(picture, chunk.step)
     coefficients = np.zeros((channels, frames, header.hop))
     coefficients[..., :bins] = quantiser.dequantise(chunk.values, 1.0, chunk.centroid)
@@ -97,7 +96,7 @@ def synthesise(chunk, header):
 def pack(chunk, header):
     """Returns the bytes of `Levels`."""
     channels, _, bins = chunk.values.shape
-    side = envelope.pack(chunk.envelope) if chunk.envelope.size else b""
+    side = envelope.pack(chunk.envelope, _near(header, chunk.envelope_step)) if chunk.envelope.size else b""
     head = HEAD.pack(chunk.step, bins, chunk.mode, chunk.envelope_step, len(side), *chunk.centroid)
     if not bins:
         return head + side
@@ -116,7 +115,7 @@ def unpack(data, frames, header):
     if not size:
         return _silence((channels, frames, hop), step)
     bands = len(envelope.edges(header.sample_rate, hop)) - 1
-    coded = envelope.unpack(data[HEAD.size : HEAD.size + size], channels, frames, bands)
+    coded = envelope.unpack(data[HEAD.size : HEAD.size + size], channels, frames, bands, _near(header, coarse))
     values, splits = np.zeros((channels, frames, bins), np.int64), np.zeros(frames, np.int64)
     if bins:
         near = context_models.start(header, channels, bins)
@@ -135,6 +134,20 @@ def basis_of(header):
     """Returns the basis of the envelope in a file: learned if its model is."""
     bands = len(envelope.edges(header.sample_rate, header.hop)) - 1
     return envelope.cosines(bands) if header.model == "mdct" else envelope.learned(bands)
+
+
+def powers(coded, coarse, frames, header):
+    """Returns the powers that a decoder restores of an envelope at a step, as by `fmalib.codec.envelope.restore`."""
+    outward = 0 if header.model == "mdct" else envelope.OUTWARD
+    return envelope.restore(coded, coarse, frames, basis_of(header), outward)
+
+
+def _near(header, coarse):
+    """Returns the context model of an envelope at a step."""
+    bands = len(envelope.edges(header.sample_rate, header.hop)) - 1
+    if header.model == "mdct":
+        return envelope.Blocks(header.channels, bands)
+    return learned_envelope.Blocks(header.channels, bands, coarse, learned_envelope.network())
 
 
 def _silence(shape, step):

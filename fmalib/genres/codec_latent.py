@@ -8,7 +8,7 @@ import joblib
 import numpy as np
 
 from fmalib import content, files
-from fmalib.codec import envelope, file_codec, listening
+from fmalib.codec import envelope, file_codec, learned_envelope, listening
 from fmalib.data import audio_cache, segments
 from fmalib.genres.descriptors import Features
 from fmalib.progress import bar
@@ -40,9 +40,12 @@ def integers(picture, step):
     return envelope.quantise(picture, step, envelope.learned(picture.shape[2]))
 
 
-def n_bytes(values):
-    """Returns the bytes of `integers` in a file."""
-    return len(envelope.pack(values)) if values.size else 0
+def n_bytes(values, step):
+    """Returns the bytes of `integers` at their step in a file of the model `learned`."""
+    if not values.size:
+        return 0
+    bands = values.shape[2] // envelope.ROWS
+    return len(envelope.pack(values, learned_envelope.Blocks(1, bands, step, learned_envelope.network())))
 
 
 def pooled(values, step):
@@ -108,5 +111,5 @@ def bitrates(cache, tracks, samples, *, steps=STEPS, most=32):
     sizes = []
     for batch, _ in segments.fixed_segments(cache, few, samples, per_track=1, batch_size=1):
         picture = powers(np.asarray(batch)[0], cache.sample_rate)
-        sizes.append([n_bytes(integers(picture, step)) for step in steps])
+        sizes.append([n_bytes(integers(picture, step), step) for step in steps])
     return dict(zip(steps, (np.mean(sizes, axis=0) * 8 / 1000 * cache.sample_rate / samples).tolist()))

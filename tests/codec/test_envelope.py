@@ -51,19 +51,22 @@ def test_powers_are_as_near_as_the_step(basis, step):
     assert off < 0.62 * step / envelope.STEP_UNIT + 0.05
 
 
-def test_powers_are_restored_by_exact_integers():
+@pytest.mark.parametrize("outward", [0, envelope.OUTWARD])
+def test_powers_are_restored_by_exact_integers(outward):
     """Python's integers, of any size, give the same."""
     rng, step, bands = np.random.default_rng(0), 43, 5
     values = np.rint(rng.laplace(0, 2, (1, 2, ROWS * bands))).astype(np.int64)
     values[0, 0, 0] += 25
-    found = envelope.restore(values, step, 2 * ROWS, envelope.cosines(bands))
+    found = envelope.restore(values, step, 2 * ROWS, envelope.cosines(bands), outward)
     rows, columns = (envelope.cosines(size).astype(int).tolist() for size in (ROWS, bands))
     mean = [0] * bands
     for block in range(2):
         table = values[0, block].reshape(ROWS, bands).tolist()
-        mean = table[0] = [a + b for a, b in zip(mean, table[0])]
+        mean = [a + b for a, b in zip(mean, table[0])]
+        eighths = [[8 * value + outward * ((value > 0) - (value < 0)) for value in row] for row in table]
+        eighths[0] = [8 * value for value in mean]
         for time in range(ROWS):
-            row = [sum(rows[i][time] * table[i][j] for i in range(ROWS)) >> 7 for j in range(bands)]
+            row = [sum(rows[i][time] * eighths[i][j] for i in range(ROWS)) >> 10 for j in range(bands)]
             power = [sum(row[j] * columns[j][band] for j in range(bands)) * step >> 12 for band in range(bands)]
             assert found[0, block * ROWS + time].tolist() == [min(max(0, each), 65 * UNIT) for each in power]
 
@@ -132,3 +135,13 @@ def test_the_context_model_starts_from_what_is_usual():
     assert envelope.usual(3)[:2].tolist() == [[4608, 2560, 1877], [2340, 1376, 975]]
     values = np.zeros((1, 2, ROWS * 3), np.int64)
     assert len(levels.pack(values, near)) <= 8
+
+
+def test_coefficients_that_lie_farther_out_leave_less_error():
+    rng = np.random.default_rng(0)
+    picture = rng.laplace(-15, 1.5, (1, 320, 20))
+    values, basis = envelope.quantise(picture, 24, envelope.cosines(20)), envelope.cosines(20)
+    errors = [
+        np.mean(np.square(envelope.restore(values, 24, 320, basis, outward) / UNIT + FLOOR - picture)) for outward in (0, 3, 6)
+    ]
+    assert errors[1] < 0.97 * errors[0] and errors[1] < errors[2]

@@ -1,17 +1,20 @@
 """The profile listening: round trips in integers, steps, noise of the right power, stereo, silence, bytes that are none."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fmalib.codec import envelope, listening, quantiser, rate_control
+from fmalib.codec import envelope, learned_envelope, listening, quantiser, rate_control
 from fmalib.codec.bitstream import Header
 from fmalib.codec.listening import Levels
 from fmalib.codec.waveform import MID_SIDE, Frames
 
 RATE, HOP = 8000, 80
 COARSEST = 65_535
+COSINES = envelope.cosines(17)
 
 
 def header(channels, hop=HOP):
@@ -158,3 +161,19 @@ def test_wrong_bytes_are_a_value_error_or_audio():
         except ValueError:
             continue
         assert np.isfinite(listening.synthesise(chunk, header(1))).all()
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_learned_files_have_an_envelope_of_their_own(channels):
+    """Its context model is a network, and coefficients lie farther out than they were rounded to."""
+    plain = header(channels)
+    learned = dataclasses.replace(plain, model="learned")
+    picture = envelope.quantise(np.cumsum(np.random.default_rng(0).normal(-0.2, 1, (channels, 64, 17)), axis=1), 24, COSINES)
+    chunk = Levels(np.zeros((channels, 64, 0), np.int64), COARSEST, 0, (0,) * 6, np.zeros(64, np.int64), picture, 24)
+    packed = listening.pack(chunk, learned)
+    near = learned_envelope.Blocks(channels, 17, 24, learned_envelope.network())
+    assert packed[listening.HEAD.size :] == envelope.pack(picture, near) != envelope.pack(picture)
+    np.testing.assert_array_equal(listening.unpack(packed, 64, learned).envelope, picture)
+    for each, outward, basis in ((plain, 0, COSINES), (learned, envelope.OUTWARD, envelope.learned(17))):
+        expected = envelope.restore(picture, 24, 64, basis, outward)
+        np.testing.assert_array_equal(listening.powers(picture, 24, 64, each), expected)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from helpers import tone
 
-from fmalib.codec import bitstream, envelope, file_codec, listening
+from fmalib.codec import bitstream, envelope, file_codec, learned_envelope, listening
 from fmalib.data import audio_cache, datasets, segments
 from fmalib.genres import codec_latent
 from fmalib.signal import mdct_frames
@@ -51,7 +51,7 @@ def test_a_level_is_the_mean_power_in_octaves():
 
 def test_silence_sends_nothing_and_has_features_of_zero():
     values = codec_latent.integers(codec_latent.powers(np.zeros(RATE, np.float32), RATE), 24)
-    assert values.shape == (1, 0, 16 * 17) and codec_latent.n_bytes(values) == 0
+    assert values.shape == (1, 0, 16 * 17) and codec_latent.n_bytes(values, 24) == 0
     np.testing.assert_array_equal(codec_latent.pooled(values, 24), np.zeros(7 * 17, np.float32))
 
 
@@ -94,6 +94,10 @@ def test_bitrates_are_of_real_bytes(decoded):
     kbps = codec_latent.bitrates(cache, tracks, RATE, steps=(3, 24, 255))
     middles = segments.fixed_segments(cache, tracks, RATE, per_track=1, batch_size=1)
     pictures = [codec_latent.powers(np.asarray(batch)[0], RATE) for batch, _ in middles]
-    sizes = [len(envelope.pack(envelope.quantise(picture, 24, envelope.learned(17)))) for picture in pictures]
+    network = learned_envelope.network()
+    sizes = [
+        len(envelope.pack(envelope.quantise(picture, 24, envelope.learned(17)), learned_envelope.Blocks(1, 17, 24, network)))
+        for picture in pictures
+    ]
     assert kbps[24] == pytest.approx(np.mean(sizes) * 8 / 1000)  # of one second
     assert kbps[3] > kbps[24] > kbps[255] > 0
