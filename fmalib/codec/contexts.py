@@ -20,6 +20,7 @@ AVERAGE = 16  # times the running average is kept
 # columns the frame before at distances 0, 1, 2, and the running average, 16 times as large, at 0 and 1.
 PAST = np.array([[192, 128, 48, 20, 5], [112, 80, 16, 10, 0], [64, 32, 0, 8, 0]], np.float64)
 SPLIT_COUNTS = [[900, 100, 50], [500, 500, 50], [500, 300, 250]]  # of splits, by the one before
+_SHIFTED = np.argmax(entropy.SHIFTS > 0)  # the first scale whose levels are shifted
 OWN = ((), ((2, 272), (6, 16)), ((1, 304), (3, 64)))  # (distance, weight) in the frame itself
 
 
@@ -61,7 +62,7 @@ class Neighbourhood:
     def tables(self, number):
         """Returns the table of each bin of a pass: by its scale, the pass, and, where levels are small, the quantiser."""
         scales = entropy.scales_of(self.expected(number))
-        half = self._trellis.halves[:, PASSES[number]] & (entropy.SHIFTS[scales] == 0)
+        half = self._trellis.halves[:, PASSES[number]] & (scales < _SHIFTED)
         return scales + entropy.SCALES * (2 * number + half)
 
     def next_frame(self, sizes):

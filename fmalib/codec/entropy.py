@@ -69,8 +69,9 @@ class Tables:
     """Counts of symbols by table, from `(tables, symbols)` before anything is coded; a set of tables has one for each scale."""
 
     def __init__(self, counts):
-        self.counts = counts.copy()
-        self._refresh()
+        self.counts = np.array(counts, np.int64, order="C")
+        self.shifts = np.resize(SHIFTS, len(counts))
+        self._floats, self._totals = self.counts.astype(np.float32), self.counts.sum(axis=1)
 
     def of(self, tables):
         """Returns the counts of each of many tables, float32 of shape `(many, symbols)`."""
@@ -78,16 +79,13 @@ class Tables:
 
     def learn(self, tables, symbols):
         """Counts symbols, and the table that each was coded with."""
-        seen = np.bincount(tables * self.counts.shape[1] + symbols, minlength=self.counts.size)
-        self.counts += GAIN * seen.reshape(self.counts.shape)
-        full = self.counts.sum(axis=1) > MOST
-        while full.any():
+        places, counts = tables * self.counts.shape[1] + symbols, self.counts.ravel()
+        np.add.at(counts, places, GAIN)
+        np.add.at(self._totals, tables, GAIN)
+        self._floats.ravel()[places] = counts[places]
+        while (full := self._totals > MOST).any():
             self.counts[full] = (self.counts[full] >> 1) | 1
-            full = self.counts.sum(axis=1) > MOST
-        self._refresh()
-
-    def _refresh(self):
-        self._floats = self.counts.astype(np.float32)
+            self._floats[full], self._totals[full] = self.counts[full], self.counts[full].sum(axis=1)
 
 
 class _Coder:
@@ -120,7 +118,7 @@ class Encoder(_Coder):
 
         Returns their magnitudes as a decoder knows them before the end of the frame.
         """
-        sizes, shifts = np.abs(values), SHIFTS[tables % SCALES]
+        sizes, shifts = np.abs(values), self._tables.shifts[tables]
         self._sizes.append(sizes)
         if signed:
             self._signs.append(values[sizes > 0] < 0)
@@ -195,7 +193,7 @@ class Decoder(_Coder):
 
     def get(self, tables):
         """Returns the magnitudes of shape `(n,)` as far as known by now; `tables` as for `Encoder.put`."""
-        return self._known(tables, self._decode(_MODELS, self._tables.of(tables)), SHIFTS[tables % SCALES])
+        return self._known(tables, self._decode(_MODELS, self._tables.of(tables)), self._tables.shifts[tables])
 
     def end_frame(self):
         """Updates the tables by a frame, and returns its magnitudes in the order of `get`."""

@@ -10,6 +10,7 @@ _SQUARES = 4.0 ** ((np.arange(_BINS) + 0.5) / PER_OCTAVE + LOWEST)  # of the mag
 CUBIC = 115  # fitted to real sizes of 15 pieces at 0.1 to 8 bits a coefficient: 8 % off, and by nearly the same at all steps
 GRANULAR = 0.067  # squared error of a coefficient that is not rounded to 0, in squares of the step
 MOST_TRIES, TOLERANCE = 12, 0.015
+MOST_OFF = 8.0  # times bits that are really coded differ from their estimate; a chunk that all became 0 says nothing
 
 
 def histogram(coefficients):
@@ -57,6 +58,11 @@ def for_snr(counts, decibels):
     return max(0, finest(lambda number: snr(counts, number) < decibels) - 1)
 
 
+def off(size, foretold):
+    """Returns real bits, of `size` bytes, over foretold ones, within limits."""
+    return float(np.clip(8 * size / max(foretold, 1.0), 1 / MOST_OFF, MOST_OFF))
+
+
 def search(size, counts, wanted, *, tolerance=TOLERANCE, ratio=1.0):
     """Returns the number of a step size that fills `wanted` bytes as nearly as possible, and never more if that can be.
 
@@ -80,5 +86,5 @@ def search(size, counts, wanted, *, tolerance=TOLERANCE, ratio=1.0):
         fine, coarse = ((number, real), coarse) if real > wanted else (fine, (number, real))
         if (1 - tolerance) * wanted <= real <= wanted or coarse[0] - fine[0] <= 1:
             break
-        ratio = 8 * real / max(bits(counts, number), 1.0)
+        ratio = off(real, bits(counts, number))
     return min(coarse[0], 65_535)

@@ -9,6 +9,8 @@ from fmalib.codec.profiles import PROFILES
 
 SNR_TRIES, MOST = 8, 1.004  # files may have more bytes than wanted by so much
 SEARCHES = 3  # how often a step is looked for
+COARSEST = 65_535  # number of a step size
+MAKE_UP, MISS = 0.2, 0.0125  # of the bytes of later chunks, and of all: a larger miss of one chunk is mended at once
 MEMORY = 0.7  # weight of chunks before the last when the bits of the next are foretold
 
 
@@ -59,7 +61,7 @@ def searched(header, chunks, counts, wanted):
         real = sum(map(len, bodies))
         if (1 - 2 * rate_control.TOLERANCE) * wanted <= real <= MOST * wanted:
             break
-        share, ratio = real / max(usual, 1), 8 * real / max(rate_control.bits(counts, number), 1)
+        share, ratio = real / max(usual, 1), rate_control.off(real, rate_control.bits(counts, number))
     yield from ((number, body) for body in bodies)
 
 
@@ -70,19 +72,44 @@ def _usual_share(chunks, wanted):
 
 
 def steered(header, chunks, histograms, wanted):
-    """Yields (number of the step size, body) of many chunks: each gets the step size that would use up what is left."""
-    real = foretold = 0.0
-    left = np.cumsum(histograms[::-1], axis=0)[::-1]  # of each chunk and all behind it
+    """Yields (number of the step size, body) of many chunks: each gets the step size that would use up what is left.
+
+    A chunk whose bytes miss its share by more than the others can make up for is coded again at the step size for its share.
+    """
+    wanted = total = (1 - rate_control.TOLERANCE / 2) * wanted
+    real, foretold, least = 0.0, 0.0, 0  # bytes, bits, bytes
+    audible = [each.any() for each in histograms]
+    left, many = (np.cumsum(each[::-1], axis=0)[::-1] for each in (histograms, audible))  # of each chunk and all behind it
     for index, frames in enumerate(chunks):
-        counts = left[min(index, len(left) - 1)]
+        counts, mine, some = (each[min(index, len(each) - 1)] for each in (left, histograms, many))
+        least = least or len(pack(frames, COARSEST, header))  # a head, and maybe an envelope
+        free = max(wanted - least * some, 1)
         for _ in range(1 if index else 3):  # the first chunk also tells how bits and their estimate differ
-            ratio = real / foretold if foretold else 1.0
-            number = rate_control.for_bits(counts, 8 * max(wanted, 1) / ratio)
+            ratio = rate_control.off(real, foretold) if foretold else 1.0
+            number = rate_control.for_bits(counts, 8 * free / ratio)
             body = pack(frames, number, header)
             if not index:
-                real = foretold = 0.0
-            mine = histograms[min(index, len(histograms) - 1)]
-            real = MEMORY * real + 8 * len(body)
-            foretold = MEMORY * foretold + rate_control.bits(mine, number)
+                real, foretold = len(body) - least, rate_control.bits(mine, number)
+        share = least * mine.any() + free * rate_control.bits(mine, number) / max(rate_control.bits(counts, number), 1e-9)
+        room = max(MAKE_UP * (wanted - share), MISS * total)
+        if abs(len(body) - share) > room:
+            ratio = rate_control.off(len(body), rate_control.bits(mine, number))
+            number, body = _filled(frames, mine, header, (max(share, 1), room), ratio)
+        weight = MEMORY if index else 0
+        real = weight * real + max(len(body) - least, 0)
+        foretold = weight * foretold + rate_control.bits(mine, number)
         wanted -= len(body)
         yield number, body
+
+
+def _filled(frames, counts, header, bytes_and_room, ratio):
+    """Returns (number of the step size, body) of a chunk that has so many bytes, or up to so many more or fewer."""
+    (wanted, room), bodies = bytes_and_room, {}
+
+    def size(number):
+        bodies[number] = pack(frames, number, header)
+        return len(bodies[number])
+
+    tolerance = min(2 * room / wanted, 0.5)
+    number = rate_control.search(size, counts, wanted * (1 + tolerance / 2), tolerance=tolerance, ratio=ratio)
+    return number, bodies[number] if number in bodies else pack(frames, number, header)

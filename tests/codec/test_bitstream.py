@@ -75,6 +75,7 @@ def test_what_is_no_file_is_refused(data, text):
     [
         {"sample_rate": 7999}, {"sample_rate": 48_001}, {"channels": 0}, {"channels": 3}, {"samples": 0}, {"hop": 0},
         {"hop": 6}, {"hop": 8196}, {"chunk_frames": 0}, {"chunk_frames": 4097}, {"samples": 2**40},
+        {"sample_rate": 8000, "hop": 8192, "chunk_frames": 16},
     ],
 )  # fmt: skip
 def test_impossible_headers_are_refused(changes):

@@ -1,15 +1,12 @@
-"""Audio to files and back: any length, rate and channels; bitrates; damage; memory; the bound of Gaussian noise."""
+"""Audio to files and back: any length, rate and channels; bitrates; memory; the bound of Gaussian noise."""
 
 import dataclasses
 import importlib.util
 import io
-import itertools
 import json
 import os
-import struct
 import subprocess
 import sys
-import zlib
 
 import numpy as np
 import pytest
@@ -20,7 +17,7 @@ from hypothesis import strategies as st
 
 import fmalib.codec
 from fmalib.codec import bitstream, context_models, file_codec, integer_network
-from fmalib.codec.bitstream import ChunkError, FormatError
+from fmalib.codec.bitstream import FormatError
 
 SECOND = 8000
 CODES = [(model, profile) for model in context_models.MODELS for profile in file_codec.PROFILES]
@@ -108,6 +105,30 @@ def test_the_bitrate_of_long_audio_is_steered(profile, short_chunks):
     assert fmalib.codec.decode(data)[0].shape == audio.shape
 
 
+LEVELS = {  # dB of stretches of the same length
+    "rise": (-60, 0),
+    "fall": (0, -60),
+    "peak": (-60, 0, -60),
+    "dip": (0, -60, 0),
+    "ramp": np.linspace(-60, 0, 9),
+    "end": (-60,) * 8 + (0,),
+    "from silence": (-400, 0),
+    "to silence": (0, -400),
+}
+
+
+@pytest.mark.parametrize("code", [("mdct", "waveform"), *(pytest.param(code, marks=pytest.mark.slow) for code in CODES[1:])])
+@pytest.mark.parametrize("levels", LEVELS)
+def test_the_bitrate_is_met_where_levels_change_by_far(code, levels):
+    """Nine chunks of noise: the first ones say nothing of the others."""
+    samples = 72 * SECOND
+    loud = np.repeat(10 ** (np.array(LEVELS[levels]) / 20), -(-samples // len(LEVELS[levels])))[:samples]
+    audio = np.random.default_rng(0).normal(0, 0.1, samples) * loud
+    for kbps in (1, 4) if code[0] == "mdct" else (4,):
+        data = fmalib.codec.encode(audio, SECOND, kbps, model=code[0], profile=code[1])
+        assert 0.97 <= kbps_of(data, audio, SECOND) / kbps <= 1.006
+
+
 @pytest.mark.parametrize("decibels", [10, 20, 60])
 @pytest.mark.parametrize("profile", file_codec.PROFILES)
 def test_the_signal_to_noise_ratio_is_met(profile, decibels):
@@ -174,119 +195,6 @@ def test_what_cannot_be_encoded_is_refused(audio, rate, options, text):
         fmalib.codec.encode(audio, rate, **options)
 
 
-@pytest.fixture(scope="module", params=CODES, ids="-".join)
-def song(request):
-    """Returns (bytes of six chunks, their audio, the header) by each model in each profile."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(file_codec, "CHUNK_SECONDS", 0.5)
-        model, profile = request.param
-        data = fmalib.codec.encode(tone(440, 3), SECOND, 16, model=model, profile=profile)
-    header = bitstream.read_header(data)
-    assert header.chunks == 6
-    return data, fmalib.codec.decode(data)[0], header
-
-
-def starts(data, header):
-    """Returns where each chunk starts, and the end."""
-    found = [bitstream.OVERHEAD[0]]
-    for _, body in bitstream.Reader(io.BytesIO(data)):
-        found.append(found[-1] + bitstream.OVERHEAD[1] + len(body))
-    return found
-
-
-def expected(audio, header, damaged):
-    """Returns the audio with silence in all blocks that damaged chunks have a part in."""
-    result = audio.copy()
-    for number in damaged:
-        first, behind = header.frames_of(number)
-        result[max(0, first - 1) * header.hop : behind * header.hop] = 0
-    return result
-
-
-def test_a_damaged_chunk_is_named_and_the_others_are_kept(song):
-    data, audio, header = song
-    broken = bytearray(data)
-    broken[starts(data, header)[2] + 40] ^= 1
-    with pytest.raises(ChunkError, match=r"chunk 3 of 6 .* is damaged"):
-        fmalib.codec.decode(bytes(broken))
-    named = []
-    back, _ = fmalib.codec.decode(bytes(broken), keep_going=True, damaged=named.append)
-    assert [error.number for error in named] == [2]
-    np.testing.assert_array_equal(back, expected(audio, header, [2]))
-
-
-def test_a_file_that_lost_nearly_all_is_refused(song):
-    data, _, header = song
-    with pytest.raises(FormatError, match="room for 0 chunks"):
-        fmalib.codec.decode(data[: starts(data, header)[0]], keep_going=True)
-    liar = dataclasses.replace(header, samples=header.samples - 1)  # no chunk is of this header
-    for one in (liar, dataclasses.replace(liar, chunk_frames=4096)):
-        with pytest.raises(FormatError, match="Received: 0 whole chunks of"):
-            fmalib.codec.decode(one.pack() + data[bitstream.OVERHEAD[0] :], keep_going=True)
-
-
-def mutated(data, rng, header, places):
-    """Returns damaged bytes: flipped bits, a cut, noise, lost or doubled bytes, swapped chunks, or a lying header."""
-    data, kind = bytearray(data), rng.integers(0, 7)
-    place = int(rng.integers(0, len(data)))
-    if kind == 0:
-        for _ in range(rng.integers(1, 5)):
-            data[rng.integers(0, len(data))] ^= 1 << int(rng.integers(0, 8))
-    elif kind == 1:
-        del data[place:]
-    elif kind == 2:
-        data[place : place + 20] = rng.bytes(len(data[place : place + 20]))
-    elif kind == 3:
-        del data[place : place + int(rng.integers(1, 50))]
-    elif kind == 4:
-        data[place:place] = data[place : place + int(rng.integers(1, 500))]
-    elif kind == 5:
-        first, second = sorted(rng.choice(len(places) - 1, 2, replace=False))
-        parts = [bytes(data[start:stop]) for start, stop in itertools.pairwise(places)]
-        parts[first], parts[second] = parts[second], parts[first]
-        data[places[0] :] = b"".join(parts)
-    else:  # a lie with a right checksum
-        field, size = [(10, 4), (14, 2), (16, 2), (18, 8), (9, 1), (8, 1)][rng.integers(0, 6)]
-        lies = (2**40, 1, 0, 2 ** (8 * size) - 1, int(rng.integers(0, 2**31)))
-        data[field : field + size] = (int(rng.choice(lies)) % 2 ** (8 * size)).to_bytes(size, "big")
-        data[29:33] = struct.pack(">I", zlib.crc32(data[:29]))
-    return bytes(data)
-
-
-def check_mutant(data, audio, header):
-    """Decodes damaged bytes: an error of the format, or audio that is right where it is not silent."""
-    named = []
-    try:
-        back, _ = fmalib.codec.decode(data, keep_going=True, damaged=named.append)
-    except FormatError:
-        return
-    assert back.shape == audio.shape
-    np.testing.assert_array_equal(back, expected(audio, header, [error.number for error in named]))
-    try:
-        fmalib.codec.decode(data)
-        assert not named
-    except ChunkError as error:
-        assert error.number == named[0].number
-
-
-def test_mutants(song):
-    check_mutants(song, 0, 30 if song[2].model == "learned" else 80)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(3000)
-@pytest.mark.parametrize("seed", range(100, 105))
-def test_many_mutants(song, seed):
-    check_mutants(song, seed, 100 if song[2].model == "learned" else 500)  # a network takes longer
-
-
-def check_mutants(song, seed, count):
-    data, audio, header = song
-    places, rng = starts(data, header), np.random.default_rng(seed)
-    for _ in range(count):
-        check_mutant(mutated(data, rng, header, places), audio, header)
-
-
 def bound(spectrum, distortion):
     """Returns the rate in bits a sample below which no coder has a mean squared error: reverse water filling."""
     low, high = 1e-15, spectrum.max()
@@ -297,8 +205,9 @@ def bound(spectrum, distortion):
 
 
 @pytest.mark.parametrize("pole", [0.0, 0.9])
-@pytest.mark.parametrize("kbps", [4, 8, 32, 64])
-def test_gaussian_noise_stays_above_its_bound(pole, kbps):
+@pytest.mark.parametrize(("kbps", "most"), [(4, 0.3), (8, 0.3), (16, 0.35), (32, 0.3), (64, 0.3)])
+def test_gaussian_noise_stays_above_its_bound(pole, kbps, most):
+    """Near 2 bits a sample, of 0.346 bit at a pole of 0.9, the trellis takes 0.22, neighbours as a scale 0.09, tables 0.03."""
     noise = np.random.default_rng(0).normal(size=31 * SECOND)
     audio = 0.05 * np.sqrt(1 - pole**2) * scipy.signal.lfilter([1], [1, -pole], noise)[SECOND:]
     angles = np.linspace(0, np.pi, 10_001)
@@ -306,7 +215,7 @@ def test_gaussian_noise_stays_above_its_bound(pole, kbps):
     data = fmalib.codec.encode(audio, SECOND, kbps)
     error = np.mean((audio - fmalib.codec.decode(data)[0]) ** 2)
     over = 8 * len(data) / len(audio) - bound(spectrum, error)
-    assert 0 < over < 0.3
+    assert 0 < over < most
 
 
 ELSEWHERE = """
@@ -355,13 +264,13 @@ MEMORY = """
 import resource, sys
 import numpy as np
 from fmalib.codec import bitstream, context_models, file_codec, integer_network
-seconds, name = int(sys.argv[1]), sys.argv[2]
+seconds, (name, model, profile) = int(sys.argv[1]), sys.argv[2:]
 def blocks():
     rng = np.random.default_rng(0)
     for _ in range(seconds):
         yield rng.normal(0, 0.1, (8000, 1)).astype(np.float32)
 with open(name, "w+b") as file:
-    file_codec.write(file_codec.Source(8000, 1, blocks), file, kbps=8)
+    file_codec.write(file_codec.Source(8000, 1, blocks), file, kbps=8, model=model, profile=profile)
     assert abs(file.tell() / 1000 / seconds - 1) < 0.03
     for part in file_codec.read(bitstream.Reader(file)):
         pass
@@ -371,10 +280,11 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-def test_memory_does_not_grow_with_length(tmp_path):
+@pytest.mark.parametrize("code", CODES, ids="-".join)
+def test_memory_does_not_grow_with_length(tmp_path, code):
     used = []
-    for length in (60, 3600):
-        command = [sys.executable, "-c", MEMORY, str(length), str(tmp_path / "noise.fma")]
+    for length in (60, 3600 if code == ("mdct", "waveform") else 480):
+        command = [sys.executable, "-c", MEMORY, str(length), str(tmp_path / "noise.fma"), *code]
         used.append(int(subprocess.run(command, capture_output=True, check=True).stdout) / 1024)
     assert used[1] < used[0] + 10, used  # MB
 

@@ -49,6 +49,10 @@ def test_bits_fall_as_steps_grow(counts):
     assert rate_control.bits(counts, number) <= 30_000 < rate_control.bits(counts, number - 1)
 
 
+def test_estimates_are_off_within_limits():
+    assert [rate_control.off(*pair) for pair in ((10, 40.0), (1, 1e6), (1000, 0.0))] == [2.0, 0.125, 8.0]
+
+
 def test_the_search_fills_what_it_may_and_no_more(counts):
     tried = []
 

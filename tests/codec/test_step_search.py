@@ -52,11 +52,26 @@ def test_a_ratio_in_decibels_is_met():
     assert 10 * np.log10(np.sum(wanted**2) / np.sum((wanted - back) ** 2)) == pytest.approx(20, abs=0.15)
 
 
-def test_many_chunks_use_up_the_bytes():
+def steered(levels, wanted, monkeypatch):
+    """Returns (numbers, bytes of each chunk, how often a chunk was coded) of noise in chunks with levels."""
     _, header = frames_of(3)
-    noise = np.random.default_rng(0).normal(0, 0.1, (2, 50, HOP))
-    loud = [waveform.Frames(scale * noise) for scale in (1, 0.5, 1, 0.3, 0.7, 1)]
+    noise, coded, plain = np.random.default_rng(0).normal(0, 0.1, (2, 50, HOP)), [], step_search.pack
+    monkeypatch.setattr(step_search, "pack", lambda *given: coded.append(given[1]) or plain(*given))
+    loud = [waveform.Frames(level * noise) for level in levels]
     counts = [rate_control.histogram(each.coefficients) for each in loud]
-    bodies = list(step_search.steered(header, iter(loud), counts, 60_000))
-    assert sum(len(body) for _, body in bodies) == pytest.approx(60_000, rel=0.03)
-    assert max(number for number, _ in bodies) - min(number for number, _ in bodies) < 2048  # within an octave
+    numbers, bodies = zip(*step_search.steered(header, iter(loud), counts, wanted))
+    return numbers, [len(body) for body in bodies], len(coded)
+
+
+def test_many_chunks_use_up_the_bytes(monkeypatch):
+    numbers, sizes, coded = steered((1, 0.5, 1, 0.3, 0.7, 1), 60_000, monkeypatch)
+    assert 0.97 * 60_000 <= sum(sizes) <= 1.005 * 60_000
+    assert max(numbers) - min(numbers) < 2048  # within an octave
+    assert coded == 6 + 3 + 1  # the first one once at the coarsest step, and three times; the last one again
+
+
+@pytest.mark.parametrize("levels", [(1e-3,) * 4 + (1,) * 4, (1,) * 4 + (1e-3,) * 4, (0,) * 4 + (1,) * 4, (1e-3,) * 7 + (1,)])
+def test_a_chunk_that_misses_its_share_by_far_is_coded_again(levels, monkeypatch):
+    _, sizes, coded = steered(levels, 8000, monkeypatch)
+    assert 0.97 * 8000 <= sum(sizes) <= 1.005 * 8000
+    assert coded > 8 + 3
