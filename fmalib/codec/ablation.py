@@ -82,6 +82,7 @@ VARIANTS = {  # by the model that is ablated
         *_QUANTISER,
         Variant("contexts by hand, no cuts of frames", model="mdct"),
         Variant("no cuts of frames", replaced=((learned_contexts.Neighbourhood, "switches", 0),)),
+        Variant("signs are not foretold", replaced=((learned_contexts.Neighbourhood, "foretells", False),)),
     ),
 }
 
