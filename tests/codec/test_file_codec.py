@@ -126,7 +126,7 @@ def test_the_bitrate_is_met_where_levels_change_by_far(code, levels):
     audio = np.random.default_rng(0).normal(0, 0.1, samples) * loud
     for kbps in (1, 4) if code[0] == "mdct" else (4,):
         data = fmalib.codec.encode(audio, SECOND, kbps, model=code[0], profile=code[1])
-        assert 0.97 <= kbps_of(data, audio, SECOND) / kbps <= 1.006
+        assert 0.97 <= kbps_of(data, audio, SECOND) / kbps <= 1.01
 
 
 @pytest.mark.parametrize("decibels", [10, 20, 60])
