@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 import fmalib.codec
-from fmalib.codec import bitstream, envelope, file_codec, listening
+from fmalib.codec import bitstream, file_codec, listening
 
 FOLDER = Path(__file__).parent
 CASES = {  # name: (sample rate, channels, seconds, options)
@@ -19,6 +19,10 @@ CASES = {  # name: (sample rate, channels, seconds, options)
     "loud": (16_000, 1, 0.5, {"step": 2.0**-12}),
     "ear_mono_8": (8000, 1, 2.0, {"kbps": 8, "profile": "listening"}),
     "ear_stereo_48": (44_100, 2, 1.0, {"kbps": 48, "profile": "listening"}),
+    "learned_mono_8": (8000, 1, 2.0, {"kbps": 8, "model": "learned"}),
+    "learned_stereo_32": (44_100, 2, 1.0, {"kbps": 32, "model": "learned"}),
+    "learned_ear_mono_8": (8000, 1, 2.0, {"kbps": 8, "model": "learned", "profile": "listening"}),
+    "learned_ear_stereo_48": (44_100, 2, 1.0, {"kbps": 48, "model": "learned", "profile": "listening"}),
 }
 
 
@@ -44,8 +48,7 @@ def integers_of(data):
         found.update(np.array([*levels.values.shape, levels.step, levels.mode, *levels.centroid], "<i8").tobytes())
         found.update(levels.values.astype("<i8").tobytes())
         if reader.header.profile == "listening":
-            basis = listening.basis_of(reader.header)
-            picture = envelope.restore(levels.envelope, levels.envelope_step, behind - first, basis)
+            picture = listening.powers(levels.envelope, levels.envelope_step, behind - first, reader.header)
             for integers in (levels.splits, levels.envelope, picture):
                 found.update(integers.astype("<i8").tobytes())
     return found.hexdigest()
