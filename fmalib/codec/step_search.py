@@ -68,7 +68,7 @@ def searched(header, chunks, counts, wanted):
 def _usual_share(chunks, wanted):
     """Returns about which share of the bytes without a network is left with one, by bits a coefficient."""
     bits = 8 * max(wanted, 1) / sum(each.coefficients.size for each in chunks)
-    return min(0.945 + 0.01 * float(np.log2(bits / 0.73)), 1.0)
+    return min(0.925 + 0.012 * float(np.log2(bits / 0.73)), 1.0)
 
 
 def steered(header, chunks, histograms, wanted):
