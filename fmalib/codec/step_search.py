@@ -8,6 +8,10 @@ from fmalib.codec import quantiser, rate_control
 from fmalib.codec.profiles import PROFILES
 
 SNR_TRIES, MOST = 8, 1.004  # files may have more bytes than wanted by so much
+SHARES = {
+    "waveform": (0.93, 0.012),
+    "listening": (0.91, 0.025),
+}  # of bytes at one bit a coefficient, and more per octave of bits
 SEARCHES = 3  # how often a step is looked for
 COARSEST = 65_535  # number of a step size
 MAKE_UP, MISS = 0.2, 0.0125  # of the bytes of later chunks, and of all: a larger miss of one chunk is mended at once
@@ -42,7 +46,7 @@ def searched(header, chunks, counts, wanted):
     A network is slow, so the search counts bytes without it, and its share of them is learned from what it really makes.
     """
     profile, plain = PROFILES[header.profile], dataclasses.replace(header, model="mdct", model_hash=bytes(4))
-    share, ratio, kept = 1.0 if header.model == "mdct" else _usual_share(chunks, wanted), 1.0, {}
+    share, ratio, kept = 1.0 if header.model == "mdct" else _usual_share(chunks, wanted, header.profile), 1.0, {}
 
     def plainly(number):
         kept.clear()
@@ -65,10 +69,10 @@ def searched(header, chunks, counts, wanted):
     yield from ((number, body) for body in bodies)
 
 
-def _usual_share(chunks, wanted):
+def _usual_share(chunks, wanted, profile):
     """Returns about which share of the bytes without a network is left with one, by bits a coefficient."""
-    bits = 8 * max(wanted, 1) / sum(each.coefficients.size for each in chunks)
-    return min(0.925 + 0.012 * float(np.log2(bits / 0.73)), 1.0)
+    (share, more), bits = SHARES[profile], 8 * max(wanted, 1) / sum(each.coefficients.size for each in chunks)
+    return float(np.clip(share + more * np.log2(bits), 0.8, 1))
 
 
 def steered(header, chunks, histograms, wanted):

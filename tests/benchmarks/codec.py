@@ -302,6 +302,7 @@ def parser():
     result.add_argument("--json", metavar="FILE", type=Path, help="where all numbers go")
     result.add_argument("--at-most", type=int, default=1000, help="segments, and songs")
     result.add_argument("--listening-kbps", type=float, nargs="+", default=HEARD_KBPS, metavar="K")
+    result.add_argument("--coders", nargs="+", metavar="NAME", help="as the tables name them; default: all")
     result.add_argument("--against", help="codec of paired differences by listening measures")
     result.add_argument(
         "--only", nargs="+", choices=["segments", "ablation", "songs", "listening", "speed"], help="default: all"
@@ -313,6 +314,8 @@ def main():
     options = parser().parse_args()
     asked = lambda part: not options.only or part in options.only  # noqa: E731
     found, result = compared(options.baselines), {}
+    if options.coders:
+        found = {name: found[name] for name in options.coders}
     if asked("segments") or asked("ablation") or asked("speed"):
         pieces = test_segments(options)
         long = np.concatenate([piece.audio for piece in pieces[:12]])[:, None]
