@@ -11,16 +11,17 @@
 # ---
 
 # %% [markdown]
-# # What can a codec learn? The size of the next coefficient
+# # What can a codec learn? The size and the sign of the next coefficient
 #
-# A codec turns audio into integers, and an entropy coder turns integers into bytes. The better it foretells how large the next
-# integer is, the fewer bytes it needs. Here a small network learns to foretell that, from the integers already sent.
+# A codec turns audio into integers, and an entropy coder turns integers into bytes. The better it foretells the next integer,
+# the fewer bytes it needs. Here two small networks learn to foretell it from the integers already sent: one its size, one its
+# sign.
 #
-# - **You will** look at the integers of a piece of music, build the network, and train it at random bitrates. You will write
-#   real files with it, and count what it saves against the same codec without learning.
+# - **You will** look at the integers of a piece of music, build the networks, and train them at random bitrates. You will write
+#   real files with them, and count what they save against the same codec without learning.
 # - **It needs** nothing: the default is synthetic music. To train on your own music, name a folder in `music`; for real
 #   results, also change `dataset` and `data_dir` (Colab), or pass `-p music FOLDER` (papermill).
-# - **It takes** about two minutes on two cores. The package's own weights took about half an hour; their model card is
+# - **It takes** about two minutes on two cores. The package's own weights took about an hour; their model card is
 #   `fmalib/codec/weights/README.md`.
 
 # %%
@@ -43,8 +44,8 @@ seed = 0  # of excerpts, their rates and bitrates, initial weights and batches
 quick = False  # few excerpts and two epochs, to see that everything runs
 music = ""  # folder with music to train on, or a text file with a path a line; empty takes the training tracks
 profile = "waveform"  # waveform or listening: what the codec optimises
-excerpts = 60  # of 8.5 s, each at a random bitrate; the package's weights have 2700 (waveform) and 1000 (listening)
-epochs = 6  # passes over the examples of these excerpts; the package's weights have 9 and 13
+excerpts = 60  # of 8.5 s, each at a random bitrate; the package's weights have 1600 (waveform) and 1000 (listening)
+epochs = 6  # passes over the examples of these excerpts; the package's weights have 12
 start_from = "nothing"  # nothing, or package: go on from the weights of the package
 # less often changed
 width = 64  # units of both hidden layers
