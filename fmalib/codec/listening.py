@@ -7,6 +7,7 @@ that has the power of its band together with what was coded (noise substitution:
 """
 
 import dataclasses
+import functools
 import struct
 
 import numpy as np
@@ -96,7 +97,7 @@ def synthesise(chunk, header):
 def pack(chunk, header):
     """Returns the bytes of `Levels`."""
     channels, _, bins = chunk.values.shape
-    side = envelope.pack(chunk.envelope, _near(header, chunk.envelope_step)) if chunk.envelope.size else b""
+    side = _side(chunk.envelope.tobytes(), chunk.envelope.shape, chunk.envelope_step, header) if chunk.envelope.size else b""
     head = HEAD.pack(chunk.step, bins, chunk.mode, chunk.envelope_step, len(side), *chunk.centroid)
     if not bins:
         return head + side
@@ -140,6 +141,12 @@ def powers(coded, coarse, frames, header):
     """Returns the powers that a decoder restores of an envelope at a step, as by `fmalib.codec.envelope.restore`."""
     outward = 0 if header.model == "mdct" else envelope.OUTWARD
     return envelope.restore(coded, coarse, frames, basis_of(header), outward)
+
+
+@functools.lru_cache(64)
+def _side(coded, shape, coarse, header):
+    """Returns the bytes of an envelope, kept since a search for a step size asks for the same again and again."""
+    return envelope.pack(np.frombuffer(coded, np.int64).reshape(shape), _near(header, coarse))
 
 
 def _near(header, coarse):

@@ -8,10 +8,9 @@ from fmalib.codec import quantiser, rate_control
 from fmalib.codec.profiles import PROFILES
 
 SNR_TRIES, MOST = 8, 1.004  # files may have more bytes than wanted by so much
-SHARES = {
-    "waveform": (0.93, 0.012),
-    "listening": (0.91, 0.025),
-}  # of bytes at one bit a coefficient, and more per octave of bits
+ROUGH = 0.1  # share of bytes by which a first step size may miss
+LATER = 1.012  # over a whole chunk, tables without a network adapt more, so a network saves less
+SHARE, SAMPLED = 0.92, 4  # of bytes that is left with a network, about; it is measured on one frame of so many
 SEARCHES = 3  # how often a step is looked for
 COARSEST = 65_535  # number of a step size
 MAKE_UP, MISS = 0.2, 0.0125  # of the bytes of later chunks, and of all: a larger miss of one chunk is mended at once
@@ -46,7 +45,7 @@ def searched(header, chunks, counts, wanted):
     A network is slow, so the search counts bytes without it, and its share of them is learned from what it really makes.
     """
     profile, plain = PROFILES[header.profile], dataclasses.replace(header, model="mdct", model_hash=bytes(4))
-    share, ratio, kept = 1.0 if header.model == "mdct" else _usual_share(chunks, wanted, header.profile), 1.0, {}
+    share, ratio, kept = 1.0 if header.model == "mdct" else SHARE, 1.0, {}
 
     def plainly(number):
         kept.clear()
@@ -54,6 +53,9 @@ def searched(header, chunks, counts, wanted):
         kept[number] = levels, [profile.pack(each, plain) for each in levels]
         return share * sum(map(len, kept[number][1]))
 
+    if header.model != "mdct":
+        number = rate_control.search(plainly, counts, max(wanted, 1), tolerance=ROUGH)
+        share = _measured_share(chunks, number, header, plain)
     for _ in range(SEARCHES):
         number = rate_control.search(plainly, counts, max(wanted, 1), ratio=ratio)
         if number not in kept:
@@ -69,10 +71,16 @@ def searched(header, chunks, counts, wanted):
     yield from ((number, body) for body in bodies)
 
 
-def _usual_share(chunks, wanted, profile):
-    """Returns about which share of the bytes without a network is left with one, by bits a coefficient."""
-    (share, more), bits = SHARES[profile], 8 * max(wanted, 1) / sum(each.coefficients.size for each in chunks)
-    return float(np.clip(share + more * np.log2(bits), 0.8, 1))
+def _measured_share(chunks, number, header, plain):
+    """Returns which share of the bytes without a network is left with one, in the middle of chunks."""
+    profile, sizes = PROFILES[header.profile], np.zeros(2)
+    for each in chunks:
+        middle, reach = each.coefficients.shape[1] // 2, each.coefficients.shape[1] // (2 * SAMPLED) + 1
+        some = slice(max(middle - reach, 0), middle + reach)
+        part = dataclasses.replace(each, coefficients=each.coefficients[:, some], splits=each.splits[some])
+        levels = profile.quantise(part, number, header)
+        sizes += len(profile.pack(levels, header)), len(profile.pack(levels, plain))
+    return LATER * sizes[0] / sizes[1]
 
 
 def steered(header, chunks, histograms, wanted):
