@@ -12,6 +12,7 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 from fmalib.codec import contexts, entropy
 
@@ -120,7 +121,8 @@ class Network:
 
 def activate(sums):
     """Returns activations in 1/256 of sums in 1/256 of 1/4096: what is positive, rounded down."""
-    np.clip(sums, 0, HIGHEST * FINE, out=sums)
+    np.maximum(sums, 0, out=sums)  # twice as fast as np.clip
+    np.minimum(sums, HIGHEST * FINE, out=sums)
     sums *= 1 / FINE
     return np.floor(sums, out=sums)
 
@@ -134,6 +136,12 @@ def logarithms(values):
 def sign_tables(logits):
     """Returns the table of each logit, int64, by its magnitude."""
     return np.minimum(np.floor(np.abs(logits) * (PER_NAT / (UNIT * FINE))), SIGN_TABLES - 1).astype(np.int64)
+
+
+def windows(rows, width):
+    """Returns a view of windows along the last axis, as numpy's `sliding_window_view`; its checks take longer than the rest."""
+    shape = *rows.shape[:-1], rows.shape[-1] - width + 1, width
+    return as_strided(rows, shape, (*rows.strides, rows.strides[-1]), writeable=False)
 
 
 def rounded(passes, counts, signs=None):

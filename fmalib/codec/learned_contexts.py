@@ -6,10 +6,9 @@ the frame and of the one before complete them. Everything is in whole numbers, s
 """
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
 from fmalib.codec import contexts, entropy, integer_network, quantiser, signs
-from fmalib.codec.integer_network import logarithms
+from fmalib.codec.integer_network import logarithms, windows
 
 EDGE = 24  # zeros on both sides of a frame
 REACH = (8, 5, 3, 3)  # bins on both sides: of the frame before, the one before that, and two running averages
@@ -74,7 +73,7 @@ class Neighbourhood:
             columns += [logarithms(near), logarithms(self._wide(row, own[-1] - own[-2])[part, None])]
         others = np.zeros((self._bins, 2 * OTHER + 1))
         if channel:
-            others = logarithms(sliding_window_view(self._padded[channel - 1, EDGE - OTHER : OTHER - EDGE], 2 * OTHER + 1))
+            others = windows(logarithms(self._padded[channel - 1, EDGE - OTHER : OTHER - EDGE]), 2 * OTHER + 1)
         columns.append(others[part])
         told = np.zeros(2 + 2 * SPLITS)
         told[[0, 1]] = channel * _UNIT, min(self._number, FEW_FRAMES) * _UNIT // 4
@@ -107,7 +106,7 @@ class Neighbourhood:
             row[:, inner] = logarithms(average / unit)
         start = 0
         for row, reach in zip(self._rows, REACH):
-            window = sliding_window_view(row[:, EDGE - reach : EDGE + self._bins + reach], 2 * reach + 1, axis=1)
+            window = windows(row[:, EDGE - reach : EDGE + self._bins + reach], 2 * reach + 1)
             self._past[..., start : start + 2 * reach + 1] = window
             start += 2 * reach + 1
         for channel, row in enumerate(self._padded):

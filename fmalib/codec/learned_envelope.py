@@ -8,11 +8,10 @@ block, and the same row of the first channel. Everything is in whole numbers, so
 import functools
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
 from fmalib.codec import context_models, entropy, envelope, integer_network
 from fmalib.codec.envelope import ROWS
-from fmalib.codec.integer_network import logarithms
+from fmalib.codec.integer_network import logarithms, windows
 
 PASS_OF = (0, 1, 1, 1, *(2,) * (ROWS - 4))  # of each row
 EDGE = 4  # zeros above the first row, and on both sides of a row
@@ -87,7 +86,7 @@ class Blocks:
             near[6, :-1] = self._sizes[0, EDGE + row]
         near[:, -1] = near.sum(axis=1)
         logs = logarithms(near)
-        columns = [sliding_window_view(logs[n, EDGE - k : k - EDGE - 1], 2 * k + 1) for n, k in enumerate(REACH)]
+        columns = [windows(logs[n, EDGE - k : k - EDGE - 1], 2 * k + 1) for n, k in enumerate(REACH)]
         sums = np.broadcast_to(logs[:, -1], (self._bands, len(REACH)))
         return np.concatenate([self._past[channel, row], *columns, sums], axis=1)
 

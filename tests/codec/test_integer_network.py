@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from numpy.lib.stride_tricks import sliding_window_view
 
 from fmalib.codec import entropy, integer_network
 from fmalib.codec.integer_network import FINE, HIGHEST, NAMES, PER_NAT, SIGN_NAMES, SIGN_TABLES, TABLES, UNIT
@@ -171,3 +172,12 @@ def test_other_files_are_refused_by_name(tmp_path, content):
         np.savez(path, counts=counts())
     with pytest.raises(ValueError, match=r"weights\.npz: these are no weights"):
         integer_network.load(path)
+
+
+def test_windows_are_those_of_numpy():
+    rows = np.arange(24.0).reshape(2, 12)
+    for width in (1, 5, 12):
+        np.testing.assert_array_equal(
+            integer_network.windows(rows[:, 2:], min(width, 10)), sliding_window_view(rows[:, 2:], min(width, 10), axis=1)
+        )
+    assert not integer_network.windows(rows, 3).flags.writeable
