@@ -55,7 +55,10 @@ def searched(header, chunks, counts, wanted):
 
     if header.model != "mdct":
         number = rate_control.search(plainly, counts, max(wanted, 1), tolerance=ROUGH)
-        share = _measured_share(chunks, number, header, plain)
+        if number not in kept:
+            plainly(number)
+        share, usual = _measured_share(chunks, number, header, plain), sum(map(len, kept[number][1]))
+        ratio = rate_control.off(share * usual, rate_control.bits(counts, number))
     for _ in range(SEARCHES):
         number = rate_control.search(plainly, counts, max(wanted, 1), ratio=ratio)
         if number not in kept:
