@@ -123,6 +123,21 @@ def encoder_for(autoencoder, samples):
     return original.with_length(autoencoder.get_layer("encoder"), samples)
 
 
+def music(rng):
+    """Returns three seconds of decaying notes with a little noise, float32 `(samples, 1)`, and their rate in Hz."""
+    rng, time = np.random.default_rng(rng.integers(1 << 31)), np.arange(3 * 8000) / 8000
+    notes = sum(np.sin(2 * np.pi * hertz * time) * np.exp(-3 * (time % 0.5)) for hertz in rng.uniform(100, 2000, 4))
+    return (0.2 * notes + 0.01 * rng.normal(size=len(time))).astype(np.float32)[:, None], 8000
+
+
+def logarithm(value):
+    """Returns log2(1 + value), linear between powers of 2, in 1/256, by a loop."""
+    octave = 0
+    while 2.0 ** (octave + 1) <= 1 + value:
+        octave += 1
+    return int(256 * (octave + (1 + value) / 2**octave - 1))
+
+
 def sign_network(width=12, second=7):
     """Returns a network of signs with random weights."""
     rng, parts = np.random.default_rng(5), []

@@ -1,6 +1,10 @@
 """The context models by name."""
 
-from fmalib.codec import context_models, contexts
+import numpy as np
+import pytest
+
+import fmalib.codec
+from fmalib.codec import context_models, contexts, learned_contexts
 from fmalib.codec.bitstream import Header
 
 
@@ -29,3 +33,13 @@ def test_the_digest_of_listening_covers_all_files_that_decode_it(monkeypatch, tm
         found[changed] = [context_models.named("learned", profile)[1] for profile in ("listening", "waveform")]
     assert len({digests[0] for digests in found.values()}) == 3
     assert len({digests[1] for digests in found.values()}) == 1
+
+
+@pytest.mark.parametrize("profile, step", [("waveform", 0.1), ("listening", 1.0)])
+def test_weights_of_the_package_foretell_the_signs_of_tones(monkeypatch, profile, step):
+    time = np.arange(6 * 8000) / 8000
+    audio, sizes = sum(0.2 * np.sin(2 * np.pi * hertz * time) for hertz in (233, 440, 1015)), []
+    for foretells in (True, False):
+        monkeypatch.setattr(learned_contexts.Neighbourhood, "foretells", foretells)
+        sizes.append(len(fmalib.codec.encode(audio, 8000, step=step, model="learned", profile=profile)))
+    assert sizes[0] < 0.93 * sizes[1]

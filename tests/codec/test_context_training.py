@@ -3,28 +3,16 @@
 import keras
 import numpy as np
 import pytest
+from helpers import music
 
 from fmalib.codec import context_training, entropy, examples, integer_network, learned_contexts, signs
 from fmalib.codec.integer_network import FINE, UNIT
 from fmalib.models.entropy_layers import ConditionalTables
 
-RATE = 8000
-
-
-def song(seed, seconds=3.0):
-    rng = np.random.default_rng(seed)
-    time = np.arange(round(seconds * RATE)) / RATE
-    notes = sum(np.sin(2 * np.pi * hertz * time) * np.exp(-3 * (time % 0.5)) for hertz in rng.uniform(100, 2000, 4))
-    return (0.2 * notes + 0.01 * rng.normal(size=len(time))).astype(np.float32)[:, None]
-
-
-def read(rng):
-    return song(rng.integers(1 << 31)), RATE
-
 
 @pytest.fixture(scope="module")
 def gathered():
-    return examples.gather(read, 6, seed=1, progress=False)
+    return examples.gather(music, 6, seed=1, progress=False)
 
 
 def network(width=8):

@@ -3,26 +3,16 @@
 import numpy as np
 import pytest
 import soundfile
+from helpers import music
 
 from fmalib.codec import examples, integer_network, learned_contexts, signs
 
 RATE = 8000
 
 
-def song(seed, seconds=3.0):
-    rng = np.random.default_rng(seed)
-    time = np.arange(round(seconds * RATE)) / RATE
-    notes = sum(np.sin(2 * np.pi * hertz * time) * np.exp(-3 * (time % 0.5)) for hertz in rng.uniform(100, 2000, 4))
-    return (0.2 * notes + 0.01 * rng.normal(size=len(time))).astype(np.float32)[:, None]
-
-
-def read(rng):
-    return song(rng.integers(1 << 31)), RATE
-
-
 @pytest.fixture(scope="module")
 def gathered():
-    return examples.gather(read, 6, seed=1, progress=False)
+    return examples.gather(music, 6, seed=1, progress=False)
 
 
 def test_examples_have_the_shapes_of_the_network(gathered):
@@ -37,7 +27,7 @@ def test_examples_have_the_shapes_of_the_network(gathered):
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_the_seed_and_not_the_processes_decides(gathered, jobs):
-    again = examples.gather(read, 6, seed=1, jobs=jobs, progress=False)
+    again = examples.gather(music, 6, seed=1, jobs=jobs, progress=False)
     assert set(again) == set(gathered)
     assert all(np.array_equal(again[name], gathered[name]) for name in again)
 
@@ -49,10 +39,10 @@ def test_silence_is_refused():
 
 @pytest.mark.parametrize("profile", ["waveform", "listening"])
 def test_a_weight_is_one_over_the_bits_of_a_coefficient(profile):
-    chunk, header = examples.coded(song(0), RATE, 2.0, profile)
+    chunk, header = examples.coded(*music(np.random.default_rng(0)), 2.0, profile)
     assert header.profile == profile
     assert chunk.values.shape[:2] == (1, header.frames)
-    found, _ = examples.examples(song(0), RATE, profile, 0)
+    found, _ = examples.examples(*music(np.random.default_rng(0)), profile, 0)
     weights = {float(each) for name in found if "weights" in name for each in found[name]}
     assert len(weights) == 1
     assert 1 / weights.pop() == pytest.approx(np.log2(1 + 3 * found["sizes_2"]).mean(), rel=0.3)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from helpers import logarithm
 from numpy.lib.stride_tricks import sliding_window_view
 
 from fmalib.codec import entropy, integer_network
@@ -30,14 +31,6 @@ def trained_signs(signed=6, told=4, width=8, second=5, size=0.4):
 
 def sign_counts():
     return np.full((SIGN_TABLES, 2), 3)
-
-
-def logarithm(value):
-    """Returns log2(1 + value), linear between powers of 2, in 1/256, by a loop."""
-    octave = 0
-    while 2.0 ** (octave + 1) <= 1 + value:
-        octave += 1
-    return int(256 * (octave + (1 + value) / 2**octave - 1))
 
 
 def test_logarithms():

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from helpers import sign_network
+from helpers import logarithm, sign_network
 
 from fmalib.codec import contexts, entropy, integer_network, learned_contexts, levels, quantiser
 from fmalib.codec.learned_contexts import Neighbourhood
@@ -19,14 +19,6 @@ def network(seed=0, width=8, foretells=True):
         passes.append({name: 0.3 * rng.normal(size=shape) for name, shape in shapes.items()})
     counts = np.concatenate([np.tile(entropy.prior(), (6, 1)), np.ones((entropy.SCALES, entropy.SYMBOLS), np.int64)])
     return integer_network.rounded(passes, counts, sign_network() if foretells else None)
-
-
-def logarithm(value):
-    """Returns log2(1 + value), linear between powers of 2, in 1/256, by a loop."""
-    octave = 0
-    while 2.0 ** (octave + 1) <= 1 + value:
-        octave += 1
-    return int(256 * (octave + (1 + value) / 2**octave - 1))
 
 
 def test_inputs_are_what_was_coded():
