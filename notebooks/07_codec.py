@@ -48,7 +48,7 @@ excerpts = 60  # of 8.5 s, each at a random bitrate; the package's weights have 
 epochs = 6  # passes over the examples of these excerpts; the package's weights have 12
 start_from = "nothing"  # nothing, or package: go on from the weights of the package
 # less often changed
-width = 64  # units of both hidden layers; with start_from=package, those of its weights
+width = 64  # units of both hidden layers; if start_from names weights, theirs
 tracks_per_genre = 0  # at most this many tracks a genre, three or more; 0 takes all, or makes 40 for synth
 test_clips = 4  # of the test split, whose bytes are counted
 bits = "0.5,1,3"  # bits a coefficient at which they are counted; 8 times as many kbit/s at 8 kHz
