@@ -19,7 +19,7 @@ STEPS = 2.0, 0.7, 0.25, 0.08  # times the root mean square of the audio
 DEAD_ZONE = 0.35  # added before the floor: the best for a step of one size
 
 
-def _rounded(coefficients, step):
+def _rounded(coefficients, step, **_):
     """Returns levels by rounding with a dead zone, in the place of `fmalib.codec.quantiser.quantise`."""
     sizes = np.floor(np.abs(coefficients) / step + DEAD_ZONE).astype(np.int64)
     return np.where(coefficients < 0, -sizes, sizes)

@@ -68,7 +68,7 @@ def quantise(frames, step, header):
     coded = envelope.quantise(picture, coarse, basis_of(header))
     steps = shape.steps(powers(coded, coarse, picture.shape[1], header), step)
     scaled = coefficients / steps
-    values = quantiser.quantise(scaled, 1.0)
+    values = quantiser.quantise(scaled, 1.0, keep_peaks=True)
     centroid = quantiser.centroids(scaled, values, 1.0)
     bins = waveform.used_bins(values) or waveform.ROUND_BINS * bool(frames.splits.any())  # cuts are sent with the levels
     return Levels(values[..., :bins], step, mode, centroid, frames.splits, coded, coarse)

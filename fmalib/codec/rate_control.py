@@ -30,7 +30,7 @@ def bits(counts, number):
 def noise(counts, number):
     """Returns about what squared error the quantiser makes."""
     square = quantiser.step_size(number) ** 2
-    lost = np.sqrt(_SQUARES / square) < 0.6
+    lost = np.sqrt(_SQUARES / square) < 0.5
     return float(counts @ np.where(lost, _SQUARES, GRANULAR * square))
 
 
@@ -79,7 +79,8 @@ def search(size, counts, wanted, *, tolerance=TOLERANCE, ratio=1.0):
         number = for_bits(counts, 8 * aim / ratio)
         if attempt > 2 and fine[1] < np.inf and coarse[1] > 0:  # estimates are off: take a place between the two by their bytes
             share = np.log(fine[1] / aim) / np.log(fine[1] / coarse[1])
-            number = round(fine[0] + (coarse[0] - fine[0]) * min(max(share, 0.1), 0.9))
+            share = 0.5 if attempt % 2 else min(max(share, 0.1), 0.9)  # halves help where bytes fall steeply
+            number = round(fine[0] + (coarse[0] - fine[0]) * share)
         if not fine[0] < number < coarse[0]:
             number = (fine[0] + coarse[0]) // 2
         real = size(number)

@@ -86,3 +86,22 @@ def test_step_sizes_span_32_octaves():
     assert quantiser.step_size(0) == 2.0**-20
     assert quantiser.step_size(20 * 2048) == 1.0
     assert (quantiser.step_number(1e-30), quantiser.step_number(1e30)) == (0, 65_535)
+
+
+def test_a_peak_is_no_part_of_the_mean_around_it_unless_it_is_to_be_kept():
+    scaled = np.zeros((1, 9, 9), np.float32)
+    scaled[0, 4, 4] = 4.25
+    lost, kept = (quantiser._groups(scaled, keep)[0] for keep in (False, True))
+    assert (lost[4, 4], kept[4, 4]) == (0, 11)  # 0.5 * 0.4 * 4 is 5.7 octaves above 1/64
+    assert (lost[4, 5], lost[3, 4], lost[4, 7], lost[2, 4]) == (10, 10, 0, 0)  # over 0.8, the weight of the others
+
+
+def test_bits_of_prices_are_those_of_the_levels(monkeypatch):
+    """Uniform magnitudes below 8, all in one group: a level takes an eighth of them, and with its sign 4 bits."""
+    monkeypatch.setattr(quantiser, "PRICE", 1.0)
+    scaled = np.random.default_rng(0).uniform(0, 8, (1, 300, 200)).astype(np.float32)
+    last = quantiser.GROUPS - 1
+    prices = quantiser._prices(scaled, np.full(scaled.shape, last)).reshape(2, quantiser.GROUPS, quantiser.LEVELS)
+    worth = 0.5 + 0.5 / (1 + quantiser.SMALLEST * 2.0 ** ((last + 0.5) / quantiser.PER_OCTAVE))
+    np.testing.assert_allclose(prices[0, last, 2:7] / worth, 4, atol=0.1)
+    assert (prices[0, last, 9:] > 10 * worth).all()
