@@ -14,7 +14,7 @@ from fmalib.signal import mdct_frames
 
 KBPS = 1, 256
 STEPS = quantiser.step_size(0), 1024.0
-CHUNK_SECONDS = 8
+CHUNK_SECONDS = 10  # shorter ones learn their tables more often; the longest is half as long again
 FEW_CHUNKS = 8  # are kept, and their step size is searched; that of longer files is steered
 LOUDEST = 256.0  # times full scale
 MISSING = 8  # times as many chunks may be missing as are there

@@ -137,7 +137,7 @@ def test_the_bitrate_is_met_where_levels_change_by_far(code, levels):
 def test_the_signal_to_noise_ratio_is_met(profile, decibels):
     audio = tone(440, 4)
     back, _ = fmalib.codec.decode(fmalib.codec.encode(audio, SECOND, snr=decibels, profile=profile))
-    assert snr(audio, back) == pytest.approx(decibels, abs=0.2)
+    assert snr(audio, back) == pytest.approx(decibels, abs=0.3)  # a tone has few coefficients, so no smooth curve
 
 
 def test_chunks_give_the_samples_of_the_whole(monkeypatch):
@@ -208,9 +208,9 @@ def bound(spectrum, distortion):
 
 
 @pytest.mark.parametrize("pole", [0.0, 0.9])
-@pytest.mark.parametrize(("kbps", "most"), [(4, 0.3), (8, 0.3), (16, 0.35), (32, 0.3), (64, 0.3)])
-def test_gaussian_noise_stays_above_its_bound(pole, kbps, most):
-    """Near 2 bits a sample, of 0.346 bit at a pole of 0.9, the trellis takes 0.22, neighbours as a scale 0.09, tables 0.03."""
+@pytest.mark.parametrize("kbps", [4, 8, 16, 32, 64])
+def test_gaussian_noise_stays_above_its_bound(pole, kbps):
+    """Of 0.299 bit at 2 bits a sample and a pole of 0.9, neighbours as a scale take 0.09, tables 0.02, the trellis the rest."""
     noise = np.random.default_rng(0).normal(size=31 * SECOND)
     audio = 0.05 * np.sqrt(1 - pole**2) * scipy.signal.lfilter([1], [1, -pole], noise)[SECOND:]
     angles = np.linspace(0, np.pi, 10_001)
@@ -218,7 +218,7 @@ def test_gaussian_noise_stays_above_its_bound(pole, kbps, most):
     data = fmalib.codec.encode(audio, SECOND, kbps)
     error = np.mean((audio - fmalib.codec.decode(data)[0]) ** 2)
     over = 8 * len(data) / len(audio) - bound(spectrum, error)
-    assert 0 < over < most
+    assert 0 < over < 0.3
 
 
 ELSEWHERE = """
