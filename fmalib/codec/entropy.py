@@ -65,6 +65,17 @@ def scales_of(expected):
     return np.searchsorted(EDGES, expected, side="right")
 
 
+def known(sizes, tables):
+    """Returns magnitudes as a decoder knows them before the end of a frame, by the table of each."""
+    shifts = SHIFTS[tables % SCALES]
+    return _middles(np.minimum(sizes >> shifts, ESCAPE), shifts)
+
+
+def _middles(symbols, shifts):
+    """Returns magnitudes as far as symbols tell them, in the middle of what they leave open."""
+    return (symbols << shifts) + ((1 << shifts) >> 1)
+
+
 class Tables:
     """Counts of symbols by table, from `(tables, symbols)` before anything is coded; a set of tables has one for each scale."""
 
@@ -96,9 +107,9 @@ class _Coder:
         self._of_signs = None if of_signs is None else Tables(of_signs)
 
     def _known(self, tables, symbols, shifts):
-        """Returns magnitudes as far as symbols tell them, in the middle of what they leave open."""
+        """Keeps what was coded, and returns magnitudes as far as symbols tell them."""
         self._since.append((tables, symbols, shifts))
-        return (symbols << shifts) + ((1 << shifts) >> 1)
+        return _middles(symbols, shifts)
 
     def _frame(self):
         """Returns tables, symbols and shifts since the last time."""

@@ -71,7 +71,7 @@ class SignNetwork:
         weights = self.parts[part]
         base, change = told @ weights["told"] + weights["told_bias"], signed @ weights["signed"]
         inner = activate(np.concatenate([base + change, base - change]))
-        plus, minus = np.split(activate(inner @ weights["second"] + weights["second_bias"]) @ weights["out"], 2)
+        plus, minus = np.split(_layer(inner, weights["second"], weights["second_bias"]) @ weights["out"], 2)
         return plus - minus
 
 
@@ -113,18 +113,24 @@ class Network:
     def scales(self, number, inputs):
         """Returns the scale of each row of inputs `(n, inputs)`, whole numbers below 2^13, in a pass: int64 of shape `(n,)`."""
         weights = self.passes[number]
-        inner = activate(inputs @ weights["hidden"] + weights["hidden_bias"])
-        inner = activate(inner @ weights["second"] + weights["second_bias"])
+        inner = _layer(inputs, weights["hidden"], weights["hidden_bias"])
+        inner = _layer(inner, weights["second"], weights["second_bias"])
         scales = inner @ weights["scale"] + inputs @ weights["straight"] + weights["scale_bias"]
         return np.clip(np.floor(scales / (UNIT * FINE) + 0.5), 0, entropy.SCALES - 1).astype(np.int64)
 
 
 def activate(sums):
     """Returns activations in 1/256 of sums in 1/256 of 1/4096: what is positive, rounded down."""
-    np.maximum(sums, 0, out=sums)  # twice as fast as np.clip
-    np.minimum(sums, HIGHEST * FINE, out=sums)
+    np.clip(sums, 0, HIGHEST * FINE, out=sums)
     sums *= 1 / FINE
     return np.floor(sums, out=sums)
+
+
+def _layer(inputs, weights, bias):
+    """Returns the activations of a layer; in place, since memory for another large array takes as long as the product."""
+    sums = inputs @ weights
+    sums += bias
+    return activate(sums)
 
 
 def logarithms(values):

@@ -18,6 +18,7 @@ OTHER = 4  # bins on both sides in the first channel
 PAST = sum(2 * reach + 1 for reach in REACH) + 1
 FEW_FRAMES = 8  # from the start of a chunk that are told from one another
 SPLITS = 4
+TOGETHER = 8  # frames whose tables an encoder finds at once; their inputs fit into the processor's cache
 INPUTS = tuple(PAST + len(own) + bool(own) + 2 * OTHER + 2 + 3 + 2 * SPLITS for own in OWN)
 _UNIT = integer_network.UNIT
 
@@ -35,26 +36,28 @@ class Neighbourhood:
     switches = SPLITS - 1
     foretells = True
 
-    def __init__(self, shape, hertz, network):
+    def __init__(self, shape, hertz, network, together=1):
         """Starts a chunk.
 
         Args:
             shape: (channels, bins).
             hertz: distance of two bins.
             network: `fmalib.codec.integer_network.Network`; None where only inputs are wanted.
+            together: frames whose inputs are found at once; more than one only by `Ahead`.
         """
         channels, bins = shape
         self._network, self._bins, self.prior = network, bins, network and network.counts
-        self.signs = None
+        self.signs, self._of = None, (shape, hertz, network)
         if self.foretells and (network is None or network.signs):
             self.signs = signs.Signs(shape, hertz, network and network.signs)
         self.parts = tuple((slice(one, one + 1), part) for one in range(channels) for part in contexts.PASSES)
         self._trellis = quantiser.Trellis(channels, bins)
-        self._padded = np.zeros((channels, bins + 2 * EDGE))
-        self.frame = self._padded[:, EDGE : EDGE + bins]
+        self._padded = np.zeros((together, channels, bins + 2 * EDGE))
+        self.frame = self._padded[0, :, EDGE : EDGE + bins]
         self._averages = np.zeros((len(KEEP), channels, bins))
         self._rows = np.zeros((len(REACH), channels, bins + 2 * EDGE))
-        self._past = np.zeros((channels, bins, PAST))
+        self._last = np.zeros((channels, bins + 2 * EDGE))
+        self._past = np.zeros((together, channels, bins, PAST))
         places = np.stack([logarithms(hertz * (np.arange(bins) + 0.5) / 200), np.full(bins, logarithms(hertz / 10))], axis=1)
         self._places, self._number, self.split, self._before = places, 0, 0, 0
 
@@ -64,27 +67,11 @@ class Neighbourhood:
 
     def inputs(self, number):
         """Returns the inputs of the network for the bins of a part, whole numbers in float64, `(bins of the part, INPUTS)`."""
-        channel, number = divmod(number, len(contexts.PASSES))
-        part, own = contexts.PASSES[number], OWN[number]
-        columns = [self._past[channel, part], self._places[part]]
-        if own:
-            row = self._padded[channel]
-            near = np.stack([row[EDGE + off : EDGE + off + self._bins][part] for off in own], axis=1)
-            columns += [logarithms(near), logarithms(self._wide(row, own[-1] - own[-2])[part, None])]
-        others = np.zeros((self._bins, 2 * OTHER + 1))
-        if channel:
-            others = windows(logarithms(self._padded[channel - 1, EDGE - OTHER : OTHER - EDGE]), 2 * OTHER + 1)
-        columns.append(others[part])
-        told = np.zeros(2 + 2 * SPLITS)
-        told[[0, 1]] = channel * _UNIT, min(self._number, FEW_FRAMES) * _UNIT // 4
-        told[[2 + self.split, 2 + SPLITS + self._before]] = _UNIT
-        columns.append(np.broadcast_to(told, (len(columns[0]), len(told))))
-        return np.concatenate(columns, axis=1)
+        return self._inputs(number, self._told()[None])
 
     def tables(self, number):
         """Returns the table of each bin of a part, int64 of shape `(1, bins of the part)`: by scale, pass and quantiser."""
-        scales = self._network.scales(number % len(contexts.PASSES), self.inputs(number))
-        return scales[None] + entropy.SCALES * (2 * (number % len(contexts.PASSES)) + self.halves(number))
+        return self._tables(number, self.inputs(number), self.halves(number))
 
     def halves(self, number):
         """Returns the quantiser of each bin of a part, 0 or 1, int64 of shape `(1, bins of the part)`."""
@@ -96,25 +83,130 @@ class Neighbourhood:
 
     def next_frame(self, sizes):
         """Moves on with the magnitudes of the frame, `(channels, bins)`."""
-        self._trellis.next_frame(sizes)
-        self.frame[...] = np.minimum(sizes, quantiser.LARGEST)
-        inner = slice(EDGE, EDGE + self._bins)
-        self._rows[1] = self._rows[0]
-        self._rows[0, :, inner] = logarithms(self.frame)
-        for row, average, (unit, share) in zip(self._rows[2:], self._averages, KEEP):
-            average += np.floor((unit * self.frame - average) / share)
-            row[:, inner] = logarithms(average / unit)
-        start = 0
-        for row, reach in zip(self._rows, REACH):
-            window = windows(row[:, EDGE - reach : EDGE + self._bins + reach], 2 * reach + 1)
-            self._past[..., start : start + 2 * reach + 1] = window
-            start += 2 * reach + 1
-        for channel, row in enumerate(self._padded):
-            self._past[channel, :, -1] = logarithms(self._wide(row, 1))
+        self._follow(sizes)
+        self._show(0)
         self.frame[...] = 0
+
+    def ahead(self, values, splits):
+        """Returns a context model with the same tables for an encoder, which knows all levels: a faster one, at its start."""
+        return Ahead(type(self)(*self._of, TOGETHER), values, splits)
+
+    def _inputs(self, number, told):
+        """Returns the inputs for a part of one or more frames; `told` as by `_told`, `(frames, 2 + 2 * SPLITS)`."""
+        channel, number = divmod(number, len(contexts.PASSES))
+        part, own = contexts.PASSES[number], OWN[number]
+        past = self._past[: len(told), channel, part]
+        told[:, 0] = channel * _UNIT
+        columns = [past, np.broadcast_to(self._places[part], (*past.shape[:2], 2))]
+        if own:
+            row = self._padded[: len(told), channel]
+            logs = logarithms(row)
+            columns.append(np.stack([logs[:, EDGE + off : EDGE + off + self._bins][:, part] for off in own], axis=-1))
+            columns.append(logarithms(self._wide(row, own[-1] - own[-2])[:, part, None]))
+        others = np.zeros((len(past), self._bins, 2 * OTHER + 1))
+        if channel:
+            others = windows(logarithms(self._padded[: len(told), channel - 1, EDGE - OTHER : OTHER - EDGE]), 2 * OTHER + 1)
+        columns += [others[:, part], np.broadcast_to(told[:, None], (*past.shape[:2], told.shape[1]))]
+        return np.concatenate(columns, axis=-1).reshape(-1, INPUTS[number])
+
+    def _tables(self, number, inputs, halves):
+        """Returns the tables of a part, of the shape of its quantisers `halves`."""
+        scales = self._network.scales(number % len(contexts.PASSES), inputs).reshape(halves.shape)
+        return scales + entropy.SCALES * (2 * (number % len(contexts.PASSES)) + halves)
+
+    def _told(self):
+        """Returns the inputs that are the same in all bins of the frame; the first one, the channel, is open."""
+        told = np.zeros(2 + 2 * SPLITS)
+        told[1] = min(self._number, FEW_FRAMES) * _UNIT // 4
+        told[[2 + self.split, 2 + SPLITS + self._before]] = _UNIT
+        return told
+
+    def _follow(self, sizes):
+        """Takes the magnitudes of a frame into the rows that the next frame knows."""
+        self._trellis.next_frame(sizes)
+        now, inner = np.minimum(sizes, quantiser.LARGEST).astype(np.float64), slice(EDGE, EDGE + self._bins)
+        self._last[:, inner], self._rows[1] = now, self._rows[0]
+        self._rows[0, :, inner] = logarithms(now)
+        for row, average, (unit, share) in zip(self._rows[2:], self._averages, KEEP):
+            average += np.floor((unit * now - average) / share)
+            row[:, inner] = logarithms(average / unit)
         self._before, self._number = self.split, self._number + 1
 
-    def _wide(self, row, apart):
+    def _show(self, place):
+        """Sets the inputs from frames before, for the frame at a place."""
+        start, past = 0, self._past[place]
+        for row, reach in zip(self._rows, REACH):
+            window = windows(row[:, EDGE - reach : EDGE + self._bins + reach], 2 * reach + 1)
+            past[..., start : start + 2 * reach + 1] = window
+            start += 2 * reach + 1
+        past[..., -1] = logarithms(self._wide(self._last, 1))
+
+    def _wide(self, rows, apart):
         """Returns the mean of the magnitudes up to 24 bins away, of which one in `apart` is known, for each bin."""
-        sums = np.concatenate([[0.0], np.cumsum(row)])
-        return (sums[2 * EDGE + 1 :] - sums[: self._bins]) * (apart / (2 * EDGE))
+        sums = np.zeros((len(rows), rows.shape[1] + 1))
+        np.cumsum(rows, axis=1, out=sums[:, 1:])
+        return (sums[:, 2 * EDGE + 1 :] - sums[:, : self._bins]) * (apart / (2 * EDGE))
+
+
+class Ahead:
+    """The tables of a `Neighbourhood` for an encoder, which knows all levels: of several frames at once, in larger matrices.
+
+    Attributes:
+        prior, parts, switches, signs, frame, split: as of `Neighbourhood`.
+    """
+
+    def __init__(self, near, values, splits):
+        """Starts a chunk.
+
+        Args:
+            near: `Neighbourhood` at its start, with room for TOGETHER frames.
+            values: levels, int64 `(channels, frames, bins)`.
+            splits: of the frames.
+        """
+        self._near, self._sizes, self._splits = near, np.abs(values).swapaxes(0, 1), splits.tolist()
+        self.prior, self.parts, self.switches, self.signs = near.prior, near.parts, near.switches, near.signs
+        self.frame, self.split, self._next, self._block = near.frame.copy(), 0, 0, []
+        self._look()
+
+    def split_table(self):
+        """Returns the table of the split of the frame to come, as `Neighbourhood.split_table`."""
+        return self._block[0][0]
+
+    def tables(self, number):
+        """Returns the table of each bin of a part, as `Neighbourhood.tables`."""
+        return self._block[0][2][number]
+
+    def begin_signs(self, sizes):
+        """Takes the magnitudes of the frame, `(channels, bins)`, before its signs."""
+        self.signs.begin(sizes, self._block[0][1], self.split)
+
+    def next_frame(self, _):
+        """Moves on to the next frame."""
+        self._block.pop(0)
+        if not self._block:
+            self._look()
+
+    def _look(self):
+        """Sets the table of the split, the quantisers and the tables of the parts for each of the next frames."""
+        near, sizes, told, firsts, halves = self._near, self._sizes[self._next : self._next + TOGETHER], [], [], []
+        for place, frame in enumerate(sizes):
+            near.split = self._splits[self._next + place]
+            near._show(place)
+            told.append(near._told())
+            firsts.append(near.split_table())
+            halves.append(near._trellis.halves)
+            near._follow(frame)
+        self._next += len(sizes)
+        if len(sizes):
+            self._block = list(zip(firsts, halves, self._of_parts(sizes, np.stack(told), np.stack(halves))))
+
+    def _of_parts(self, sizes, told, halves):
+        """Returns the tables of each frame's parts."""
+        near, found = self._near, []
+        near._padded[...] = 0
+        inner = near._padded[: len(sizes), :, EDGE:-EDGE]
+        for number, part in enumerate(self.parts):
+            here = slice(None), *part
+            found.append(near._tables(number, near._inputs(number, told), halves[here]))
+            inner[here] = entropy.known(sizes[here], found[-1])
+        return zip(*found)

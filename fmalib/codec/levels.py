@@ -56,6 +56,7 @@ def bits(values, near, splits=None):
 @_one_thread
 def _coded(values, near, splits, encoder):
     """Returns the encoder that has coded levels."""
+    near = near.ahead(values, splits) if hasattr(near, "ahead") else near
     for number, frame in enumerate(values.transpose(1, 0, 2)):
         if near.switches:
             encoder.put(splits[[number]], near.split_table(), signed=False)
