@@ -41,7 +41,7 @@ def encode(audio, sample_rate, kbps=8, *, step=None, snr=None, model="mdct", pro
     Args:
         audio: float array of shape `(samples,)` or `(samples, 2)` at full scale 1.
         sample_rate: Hz, 8000 to 48,000.
-        kbps: kbit/s of the whole file, 1 to 256; from 10 s on it has 97 to 100.5 % of them, if the audio holds so much.
+        kbps: kbit/s of the whole file, 1 to 256; from 10 s on it has 97 to 102.5 % of them, if the audio holds so much.
         step, snr: instead of `kbps`, step size of MDCT coefficients, or signal-to-noise ratio in dB.
         model: "mdct", "learned", or a file of weights (`fmalib.codec.context_models.named`).
         profile: key of PROFILES.

@@ -10,6 +10,7 @@ _SQUARES = 4.0 ** ((np.arange(_BINS) + 0.5) / PER_OCTAVE + LOWEST)  # of the mag
 CUBIC = 115  # fitted to real sizes of 15 pieces at 0.1 to 8 bits a coefficient: 8 % off, and by nearly the same at all steps
 GRANULAR = 0.067  # squared error of a coefficient that is not rounded to 0, in squares of the step
 MOST_TRIES, TOLERANCE = 12, 0.015
+HALVED = 5, 7, 9, 11  # tries in the middle of two others, which help where bytes fall steeply
 MOST_OFF = 8.0  # times bits that are really coded differ from their estimate; a chunk that all became 0 says nothing
 
 
@@ -79,7 +80,7 @@ def search(size, counts, wanted, *, tolerance=TOLERANCE, ratio=1.0):
         number = for_bits(counts, 8 * aim / ratio)
         if attempt > 2 and fine[1] < np.inf and coarse[1] > 0:  # estimates are off: take a place between the two by their bytes
             share = np.log(fine[1] / aim) / np.log(fine[1] / coarse[1])
-            share = 0.5 if attempt % 2 else min(max(share, 0.1), 0.9)  # halves help where bytes fall steeply
+            share = 0.5 if attempt in HALVED else min(max(share, 0.1), 0.9)
             number = round(fine[0] + (coarse[0] - fine[0]) * share)
         if not fine[0] < number < coarse[0]:
             number = (fine[0] + coarse[0]) // 2

@@ -1,17 +1,18 @@
 """The step sizes of a file's chunks: for a bitrate, searched or steered, or for a signal-to-noise ratio."""
 
 import dataclasses
+import itertools
 
 import numpy as np
 
 from fmalib.codec import quantiser, rate_control
 from fmalib.codec.profiles import PROFILES
 
-SNR_TRIES, MOST = 8, 1.02  # files with a network may have more bytes than wanted by so much: to code again takes long
+SNR_TRIES = 8
+LEAST, MOST = 0.97, 1.025  # of the bytes wanted: what a file with a network may have, since to code it again takes long
 ROUGH = 0.1  # share of bytes by which a first step size may miss
-LATER = 1.012  # over a whole chunk, tables without a network adapt more, so a network saves less
+LATER = 1.008  # over a whole chunk, tables without a network adapt more, so a network saves less
 SHARE, SAMPLED = 0.92, 4  # of bytes that is left with a network, about; it is measured on one frame of so many
-SEARCHES = 3  # how often a step is looked for
 COARSEST = 65_535  # number of a step size
 MAKE_UP, MISS = 0.2, 0.0125  # of the bytes of later chunks, and of all: a larger miss of one chunk is mended at once
 MEMORY = 0.7  # weight of chunks before the last when the bits of the next are foretold
@@ -42,44 +43,43 @@ def for_snr(header, chunks, counts, decibels):
 def searched(header, chunks, counts, wanted):
     """Yields (number of the step size, body) of a few chunks, at the one step size that fits best.
 
-    A network is slow, so the search counts bytes without it, and its share of them is learned from what it really makes.
+    A network is slow, so a first search counts bytes without it, and a part of the frames tells which share it leaves. Then one
+    try mostly fits.
     """
-    profile, plain = PROFILES[header.profile], dataclasses.replace(header, model="mdct", model_hash=bytes(4))
-    share, ratio, kept = 1.0 if header.model == "mdct" else SHARE, 1.0, {}
+    profile, kept, wanted = PROFILES[header.profile], {}, max(wanted, 1)
 
-    def plainly(number):
-        kept.clear()
-        levels = [profile.quantise(each, number, header) for each in chunks]
-        kept[number] = levels, [profile.pack(each, plain) for each in levels]
-        return share * sum(map(len, kept[number][1]))
+    def size_with(model):
+        def size(number):
+            kept.clear()
+            kept[number] = [profile.pack(profile.quantise(each, number, header), model) for each in chunks]
+            return sum(map(len, kept[number]))
 
-    if header.model != "mdct":
-        number = rate_control.search(plainly, counts, max(wanted, 1), tolerance=ROUGH)
-        if number not in kept:
-            plainly(number)
-        share, usual = _measured_share(chunks, number, header, plain), sum(map(len, kept[number][1]))
-        ratio = rate_control.off(share * usual, rate_control.bits(counts, number))
-    for _ in range(SEARCHES):
-        number = rate_control.search(plainly, counts, max(wanted, 1), ratio=ratio)
-        if number not in kept:
-            plainly(number)
-        levels, bodies = kept[number]
-        if header.model == "mdct":
-            break
-        usual, bodies = sum(map(len, bodies)), [profile.pack(each, header) for each in levels]
-        real = sum(map(len, bodies))
-        if (1 - 2 * rate_control.TOLERANCE) * wanted <= real <= MOST * wanted:
-            break
-        share, ratio = real / max(usual, 1), rate_control.off(real, rate_control.bits(counts, number))
-    yield from ((number, body) for body in bodies)
+        return size
+
+    if header.model == "mdct":
+        size, options = size_with(header), {}
+    else:
+        plain = dataclasses.replace(header, model="mdct", model_hash=bytes(4))
+        usual = size_with(plain)
+        number = rate_control.search(usual, counts, wanted / SHARE, tolerance=ROUGH)
+        real = sum(map(len, kept[number])) if number in kept else usual(number)
+        share = _measured_share(chunks, number, header, plain)
+        ratio = rate_control.off(share * real, rate_control.bits(counts, number))
+        size, options = size_with(header), {"tolerance": 1 - LEAST / MOST, "ratio": ratio}
+        wanted *= MOST
+    number = rate_control.search(size, counts, wanted, **options)
+    if number not in kept:
+        size(number)
+    yield from ((number, body) for body in kept[number])
 
 
 def _measured_share(chunks, number, header, plain):
-    """Returns which share of the bytes without a network is left with one, in the middle of chunks."""
+    """Returns which share of the bytes without a network is left with one, in a stretch of both halves of each chunk."""
     profile, sizes = PROFILES[header.profile], np.zeros(2)
-    for each in chunks:
-        middle, reach = each.coefficients.shape[1] // 2, each.coefficients.shape[1] // (2 * SAMPLED) + 1
-        some = slice(max(middle - reach, 0), middle + reach)
+    for each, middle in itertools.product(chunks, (0.25, 0.75)):
+        frames = each.coefficients.shape[1]
+        start, reach = int(middle * frames), frames // (4 * SAMPLED) + 1
+        some = slice(max(start - reach, 0), start + reach)
         part = dataclasses.replace(each, coefficients=each.coefficients[:, some], splits=each.splits[some])
         levels = profile.quantise(part, number, header)
         sizes += len(profile.pack(levels, header)), len(profile.pack(levels, plain))

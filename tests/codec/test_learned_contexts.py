@@ -90,3 +90,22 @@ def test_the_largest_levels_stay_in_bounds():
     assert inputs.max() < integer_network.LARGEST_INPUT
     assert inputs.min() >= 0
     assert near.tables(0).max() < len(near.prior)
+
+
+@pytest.mark.parametrize("frames", [1, 8, 19])
+@pytest.mark.parametrize("foretells", [True, False])
+def test_an_encoder_that_looks_ahead_has_the_tables_of_a_decoder(frames, foretells):
+    weights, rng = network(foretells=foretells), np.random.default_rng(1)
+    values = np.rint(rng.laplace(0, 2.0 ** rng.uniform(-2, 16, BINS), (2, frames, BINS))).astype(np.int64)
+    splits = rng.integers(0, 4, frames)
+    near = Neighbourhood((2, BINS), HERTZ, weights)
+    ahead = near.ahead(values, splits)
+    for frame, split in zip(values.transpose(1, 0, 2), splits.tolist()):
+        assert ahead.split_table() == near.split_table()
+        near.split = ahead.split = split
+        for number, part in enumerate(near.parts):
+            tables = near.tables(number)
+            np.testing.assert_array_equal(ahead.tables(number), tables)
+            near.frame[part] = entropy.known(np.abs(frame[part]), tables)
+        near.next_frame(np.abs(frame))
+        ahead.next_frame(np.abs(frame))
