@@ -14,8 +14,8 @@ from fmalib.signal import mdct_frames
 
 KBPS = 1, 256
 STEPS = quantiser.step_size(0), 1024.0
-CHUNK_SECONDS = 10  # shorter ones learn their tables more often; the longest is half as long again
-FEW_CHUNKS = 8  # are kept, and their step size is searched; that of longer files is steered
+CHUNK_SECONDS = 15  # at most, or a few frames more; shorter ones learn their tables more often
+FEW_CHUNKS = 4  # are kept, and their step size is searched; that of longer files is steered
 LOUDEST = 256.0  # times full scale
 MISSING = 8  # times as many chunks may be missing as are there
 
@@ -82,7 +82,7 @@ def decode(data, *, weights=None, keep_going=False, damaged=None):
 def write(source, sink, *, kbps=None, step=None, snr=None, model="mdct", profile="waveform", progress=None):
     """Encodes a `Source` to a binary file; returns its `Header`. Arguments and errors as for `encode`.
 
-    The audio is read twice: once to measure, once to code. Up to eight chunks have the same step size; in longer files it
+    The audio is read twice: once to measure, once to code. Up to four chunks have the same step size; in longer files it
     follows what is left of the bytes.
 
     Args:
@@ -200,9 +200,9 @@ def _check(source, ways, profile):
 
 
 def _chunk_frames(samples, sample_rate, hop):
-    """Returns the frames of a chunk: near `CHUNK_SECONDS`, so that all chunks have nearly the same number."""
+    """Returns the frames of a chunk: up to `CHUNK_SECONDS`, so that all chunks have nearly the same number."""
     frames = -(-samples // hop) + 1
-    return -(-frames // max(1, round(frames * hop / (sample_rate * CHUNK_SECONDS))))
+    return -(-frames // -(-samples // round(sample_rate * CHUNK_SECONDS)))
 
 
 def _measure(source, ways, profile, progress):

@@ -18,7 +18,7 @@ NEAR = (0.25, 0.5, 0.25), (0.05, 0.25, 0.4, 0.25, 0.05)  # weights of frames and
 SMALLEST, PER_OCTAVE, GROUPS = 2.0**-6, 2, 23  # of mean sizes around
 LEVELS, FINE = 32, 16  # levels that have a price of their own, and places in a step where a border between them may lie
 ROUNDS = 2  # of prices and levels that follow from one another; with more, music has too many zeros
-FEW = 0.3  # added to counts of levels
+USUAL = 1000  # levels of a geometric distribution that are added to those counted in each group
 LEAST = 0.5  # magnitude in steps; bins above the last that reaches it become 0
 LARGEST = 1 << 30  # magnitude of a level
 _HIGHEST = np.float32(LARGEST - 128)  # has the parity of the level below it in float32
@@ -118,12 +118,14 @@ def _prices(scaled, groups):
     counts = np.bincount(places.ravel(), minlength=GROUPS * classes).reshape(1, GROUPS, classes)
     below = np.pad(np.cumsum(counts, axis=-1), ((0, 0), (0, 0), (1, 0)))
     points = np.maximum(np.arange(LEVELS) - np.array([[[0.0]], [[0.5]]]), 0)  # `(quantiser, 1, level)`
-    worth = PRICE * (0.5 + 0.5 / (1 + SMALLEST * np.exp2((np.arange(GROUPS)[:, None] + 0.5) / PER_OCTAVE)))
+    mean = SMALLEST * np.exp2((np.arange(GROUPS)[:, None] + 0.5) / PER_OCTAVE)
+    worth = PRICE * (0.5 + 0.5 / (1 + mean))
+    usual = 0.1 + USUAL * (mean / (1 + mean)) ** np.arange(LEVELS) / (1 + mean)
     prices = np.zeros((2, GROUPS, LEVELS))
     for _ in range(ROUNDS):
         borders = (points[..., 1:] + points[..., :-1] + np.diff(prices) / np.diff(points)) / 2
         cut = np.take_along_axis(below, np.clip(np.rint(FINE * borders), 0, classes).astype(np.intp), axis=-1)
-        taken = np.maximum(np.diff(cut, prepend=0, append=below[..., -1:].repeat(2, axis=0)), 0) + FEW
+        taken = np.maximum(np.diff(cut, prepend=0, append=below[..., -1:].repeat(2, axis=0)), 0) + usual
         bits = np.log2(taken.sum(axis=-1, keepdims=True) / taken) + (np.arange(LEVELS) > 0)  # and a sign
         prices = worth * bits
     return prices.reshape(2, -1).astype(np.float32)

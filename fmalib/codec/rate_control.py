@@ -65,7 +65,7 @@ def off(size, foretold):
 
 
 def search(size, counts, wanted, *, tolerance=TOLERANCE, ratio=1.0):
-    """Returns the number of a step size that fills `wanted` bytes as nearly as possible, and never more if that can be.
+    """Returns the number of a step size that fills `wanted` bytes as nearly as possible, with more only where bytes jump.
 
     Args:
         size: function of a number that returns the bytes really coded.
@@ -89,4 +89,5 @@ def search(size, counts, wanted, *, tolerance=TOLERANCE, ratio=1.0):
         if (1 - tolerance) * wanted <= real <= wanted or coarse[0] - fine[0] <= 1:
             break
         ratio = off(real, bits(counts, number))
-    return min(coarse[0], 65_535)
+    jump = fine[1] - wanted < min(wanted - coarse[1], TOLERANCE * wanted)  # a little more is nearer than much less
+    return min(fine[0] if jump and coarse[0] - fine[0] <= 1 else coarse[0], 65_535)

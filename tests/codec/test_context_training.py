@@ -61,7 +61,7 @@ def test_training_saves_bits_and_rounding_keeps_scales(gathered):
     inputs = gathered["inputs_1"][:300].astype(np.float32)
     plain = keras.Model(model.get_layer("inputs_1").output, model.get_layer("sum_1").output)(inputs)
     plain = np.clip(np.asarray(plain)[:, 0], 0, entropy.SCALES - 1)
-    assert np.abs(found.scales(1, inputs.astype(np.float64)) - plain).max() < 0.52
+    assert np.abs(found.scales(1, inputs.astype(np.float64)) - plain).max() < 0.54
     splits = found.counts[6 * entropy.SCALES, :4]
     followed = gathered["followed"][0] + 0.5
     np.testing.assert_allclose(splits / splits.sum(), followed / followed.sum(), atol=0.002)

@@ -99,6 +99,7 @@ def test_a_peak_is_no_part_of_the_mean_around_it_unless_it_is_to_be_kept():
 def test_bits_of_prices_are_those_of_the_levels(monkeypatch):
     """Uniform magnitudes below 8, all in one group: a level takes an eighth of them, and with its sign 4 bits."""
     monkeypatch.setattr(quantiser, "PRICE", 1.0)
+    monkeypatch.setattr(quantiser, "USUAL", 0)
     scaled = np.random.default_rng(0).uniform(0, 8, (1, 300, 200)).astype(np.float32)
     last = quantiser.GROUPS - 1
     prices = quantiser._prices(scaled, np.full(scaled.shape, last)).reshape(2, quantiser.GROUPS, quantiser.LEVELS)

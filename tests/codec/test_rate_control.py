@@ -68,3 +68,8 @@ def test_the_search_fills_what_it_may_and_no_more(counts):
 def test_the_search_ends_where_nothing_fits(counts):
     assert rate_control.search(lambda number: 1000, counts, 10) == 65_535
     assert rate_control.search(lambda number: 1000, counts, 10_000) <= 100
+
+
+@pytest.mark.parametrize(("low", "found"), [(4960, 30_001), (4900, 30_000)])
+def test_where_bytes_jump_the_nearer_number_is_taken(counts, low, found):
+    assert rate_control.search(lambda number: 5050 if number <= 30_000 else low, counts, 5000, tolerance=0.005) == found
