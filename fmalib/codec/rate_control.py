@@ -31,7 +31,7 @@ def bits(counts, number):
 def noise(counts, number):
     """Returns about what squared error the quantiser makes."""
     square = quantiser.step_size(number) ** 2
-    lost = np.sqrt(_SQUARES / square) < 0.5
+    lost = np.sqrt(_SQUARES / square) < 0.55
     return float(counts @ np.where(lost, _SQUARES, GRANULAR * square))
 
 
