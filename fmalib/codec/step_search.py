@@ -11,7 +11,7 @@ from fmalib.codec.profiles import PROFILES
 SNR_TRIES = 8
 LEAST, MOST = 0.97, 1.025  # of the bytes wanted: what a file with a network may have, since to code it again takes long
 ROUGH = 0.1  # share of bytes by which a first step size may miss
-LATER = 1.008  # over a whole chunk, tables without a network adapt more, so a network saves less
+LATER = 1.013  # over a whole chunk, tables without a network adapt more, so a network saves less
 SHARE, SAMPLED = 0.92, 4  # of bytes that is left with a network, about; it is measured on one frame of so many
 COARSEST = 65_535  # number of a step size
 MAKE_UP, MISS = 0.2, 0.0125  # of the bytes of later chunks, and of all: a larger miss of one chunk is mended at once
