@@ -210,7 +210,7 @@ def bound(spectrum, distortion):
 @pytest.mark.parametrize("pole", [0.0, 0.9])
 @pytest.mark.parametrize("kbps", [4, 8, 16, 32, 64])
 def test_gaussian_noise_stays_above_its_bound(pole, kbps):
-    """Of 0.299 bit at 2 bits a sample and a pole of 0.9, neighbours as a scale take 0.09, tables 0.02, the trellis the rest."""
+    """The most is 0.295 bit, at 2 bits a sample and a pole of 0.9; chunks of 8 s in the place of 15 s would make it 0.319."""
     noise = np.random.default_rng(0).normal(size=31 * SECOND)
     audio = 0.05 * np.sqrt(1 - pole**2) * scipy.signal.lfilter([1], [1, -pole], noise)[SECOND:]
     angles = np.linspace(0, np.pi, 10_001)
