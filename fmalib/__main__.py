@@ -25,11 +25,17 @@ def main(arguments=None):
     classify.add_argument("--model", default=MODEL, metavar="FOLDER", help="output of notebook 03 (default: %(default)s)")
     classify.add_argument("--over-time", action="store_true", help="also print the likeliest genre of each segment")
     classify.add_argument("--json", action="store_true", help="print one JSON document instead")
+    pretrain = commands.add_parser("pretrain", help="train the autoencoder of patches", description=pretrain_files.__doc__)
+    pretrain.add_argument("music", metavar="MUSIC", help="folder of sound files, or text file with a path a line")
+    pretrain.add_argument("weights", metavar="FILE", help="npz file to write")
+    pretrain.add_argument("--seed", type=int, default=0, metavar="N", help="default: %(default)s")
     codec_commands.add_parsers(commands)
     options = parser.parse_args(arguments)
     try:
         if options.command == "classify":
             status = classify_files(options.files, options.model, over_time=options.over_time, as_json=options.json)
+        elif options.command == "pretrain":
+            status = pretrain_files(options.music, options.weights, options.seed)
         else:
             status = code_files(options)
         sys.stdout.flush()
@@ -76,6 +82,25 @@ def classify_files(files, folder, *, over_time=False, as_json=False):
     elif document["recordings"]:
         print(f"\n{classifier.system}, trained on {classifier.dataset}. {classifier.note}".rstrip())
     return 1 if document["errors"] else 0
+
+
+def pretrain_files(music, weights, seed=0):
+    """Trains the autoencoder of patches on sound files without genres and writes its weights, as those of the package."""
+    from fmalib.data import formats
+    from fmalib.models import patch_autoencoder
+    from fmalib.training import patch_training, runs
+
+    try:
+        patches = patch_training.of_files(formats.sound_files(music), seed=seed)
+        runs.set_seed(seed)
+        network = patch_autoencoder.patch_autoencoder(components=patches.training.shape[1])
+        run = patch_training.train(network, patches, seed=seed)
+    except ValueError as error:  # no sound file, or one that cannot be decoded
+        print(f"error: {error}", file=sys.stderr)
+        return NO_MODEL
+    patch_training.save(weights, run.model, patches.whitening, patches.sample_rate)
+    print(f"{run}\n{paths.printable(weights)}: of {patches.hours:.2f} h of music")
+    return 0
 
 
 def code_files(options):
