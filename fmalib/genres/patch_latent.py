@@ -64,20 +64,36 @@ def pretrained(sample_rate):
 
 
 def trained(comparison, seed=0, *, learned=True):
-    """Returns the `Encoder` of a comparison's unlabelled tracks and music; `learned=False` keeps its first weights.
+    """Returns the `Encoder` of a comparison's unlabelled tracks and music: trained, or found if the same was trained before.
 
-    The untrained one has the same whitening, which is fitted on the same tracks.
+    `learned=False` keeps its first weights, with the same whitening, which is fitted on the same tracks.
     """
-    patches = prepare(comparison, seed)
     runs.set_seed(seed)
-    network = (comparison.network or patch_autoencoder.patch_autoencoder)(components=patches.training.shape[1])
-    facts = {"whitening": patches.whitening, "sample_rate": patches.sample_rate}
+    network = (comparison.network or patch_autoencoder.patch_autoencoder)(components=patch_autoencoder.COMPONENTS)
+    started = [np.asarray(weights) for weights in network.get_weights()]
+
+    def compute():
+        patches = prepare(comparison, seed)
+        kept = {"mean": patches.whitening.mean, "components": patches.whitening.components, "hours": patches.hours}
+        if not learned:
+            return kept | {f"weights_{number}": weights for number, weights in enumerate(started)}
+        options = {"epochs": epochs(comparison), "seed": seed, "progress": comparison.progress}
+        run = patch_training.train(network, patches, **options)
+        kept |= {f"weights_{number}": weights for number, weights in enumerate(run.model.get_weights())}
+        return kept | {"run": run.directory.name, "training_seconds": run.seconds}
+
+    music = [list(part.index) for part in comparison.unlabelled], [str(path) for path in comparison.music]
+    made_by = content.network(network), content.code(*runs.DECISIVE, "genres.patch_latent"), epochs(comparison), seed, learned
+    file = comparison.cache.directory / f"encoder-{content.key(comparison.cache.key, *made_by, *music, length=16)}.npz"
+    kept = files.computed_once(file, compute)
+    network.set_weights([kept[f"weights_{number}"] for number in range(len(started))])
+    facts = {"whitening": patch_autoencoder.Whitening(kept["mean"], kept["components"])}
+    facts |= {"sample_rate": comparison.cache.sample_rate, "patches": network.get_layer("encoder")}
     if not learned:
-        return Encoder("patches_untrained", network.get_layer("encoder"), **facts, description="untrained")
-    options = {"epochs": epochs(comparison), "seed": seed, "progress": comparison.progress}
-    run = patch_training.train(network, patches, **options)
-    facts |= {"seconds": run.seconds, "run": run.directory.name, "description": f"{run}; {patches.hours:.2f} h of music"}
-    return Encoder("patches", run.model.get_layer("encoder"), **facts)
+        return Encoder(name="patches_untrained", description="untrained", **facts)
+    run, seconds = str(kept["run"]), float(kept["training_seconds"])
+    description = f"{run}, trained in {seconds:.0f} s on {kept['hours']:.2f} h of music"
+    return Encoder(name="patches", seconds=seconds, run=run, description=description, **facts)
 
 
 def prepare(comparison, seed=0):

@@ -5,7 +5,7 @@ from helpers import tone
 
 from fmalib.data import audio_cache, datasets
 from fmalib.models import patch_autoencoder
-from fmalib.training import patch_training
+from fmalib.training import patch_training, runs
 
 RATE = 8000
 FRAMES = 31  # of a patch at 8 kHz
@@ -23,6 +23,7 @@ def small():
 
 
 def network():
+    runs.set_seed(0)
     return patch_autoencoder.patch_autoencoder(components=8, latent=16, active=2)
 
 
