@@ -1,4 +1,4 @@
-"""`python -m fmalib`: the genre of recordings, by the classifier of notebook 03; audio files to small files and back."""
+"""`python -m fmalib`: the genre of recordings, by the classifier of notebook 03; audio to small files and back; FMA's files."""
 
 import argparse
 import json
@@ -7,6 +7,7 @@ import sys
 
 from fmalib import paths
 from fmalib.codec import commands as codec_commands
+from fmalib.data import commands as data_commands
 
 MODEL = "outputs/03_classifier"
 NO_MODEL, INTERRUPTED, BROKEN_PIPE = 2, 130, 141  # exit statuses; 2 is of wrong arguments too; shells report the last two
@@ -26,10 +27,13 @@ def main(arguments=None):
     classify.add_argument("--over-time", action="store_true", help="also print the likeliest genre of each segment")
     classify.add_argument("--json", action="store_true", help="print one JSON document instead")
     codec_commands.add_parsers(commands)
+    data_commands.add_parser(commands)
     options = parser.parse_args(arguments)
     try:
         if options.command == "classify":
             status = classify_files(options.files, options.model, over_time=options.over_time, as_json=options.json)
+        elif options.command == "download":
+            status = download_files(options)
         else:
             status = code_files(options)
         sys.stdout.flush()
@@ -93,6 +97,19 @@ def code_files(options):
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return NO_MODEL
+    return status
+
+
+def download_files(options):
+    """Downloads a data set, or checks a copy; status 1 where that fails, or something is missing or damaged."""
+    try:
+        lines, status = data_commands.run(options)
+    except (OSError, ValueError) as error:
+        file = getattr(error, "filename", None)
+        print(f"error: {_on_one_line(paths.printable(file)) + ': ' if file else ''}{_reason(error)}", file=sys.stderr)
+        return 1
+    for line in lines:
+        print(_on_one_line(paths.printable(line)))
     return status
 
 

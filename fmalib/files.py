@@ -5,12 +5,14 @@
 """
 
 import contextlib
+import errno
 import glob
 import hashlib
 import json
 import logging
 import os
 import secrets
+import shutil
 import time
 from pathlib import Path
 
@@ -114,6 +116,31 @@ def is_whole(path, *, say=True):
 def report(path, remedy="it is made again"):
     """Says in one line of the log that a file is damaged."""
     log.warning("%s is damaged: %s.", path, remedy)
+
+
+def check_room(folder, needed, purpose):
+    """Raises OSError (ENOSPC) unless the disk of a folder has room.
+
+    Args:
+        folder: it need not be there yet.
+        needed: bytes.
+        purpose: noun for the message, such as `"the rest of fma_small.zip"`.
+    """
+    place = Path(folder)
+    while not place.exists():
+        place = place.parent
+    free = shutil.disk_usage(place).free
+    if needed > free:
+        text = f"No space left on device: {purpose} takes {in_words(needed)}, and {in_words(free)} are free"
+        raise OSError(errno.ENOSPC, text, str(folder))
+
+
+def in_words(size):
+    """Returns a number of bytes for people, such as "7.2 GiB"."""
+    for power, unit in ((30, "GiB"), (20, "MiB"), (10, "KiB")):
+        if size >= 1 << power:
+            return f"{size / (1 << power):.{int(size < 10 << power)}f} {unit}"
+    return f"{size} bytes"
 
 
 def write_json(path, value, *, checksum=False):

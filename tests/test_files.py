@@ -1,5 +1,7 @@
+import errno
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -137,3 +139,26 @@ def test_the_second_waits_for_the_lock(tmp_path):
             time.sleep(0.01)
         with files.locked(lock):
             assert lock.with_name(".lock.released").exists()
+
+
+@pytest.mark.parametrize(
+    "size, words",
+    [
+        (0, "0 bytes"),
+        (1023, "1023 bytes"),
+        (1024, "1.0 KiB"),
+        (10_240, "10 KiB"),
+        (1 << 20, "1.0 MiB"),
+        (7_730_941_133, "7.2 GiB"),
+    ],
+)
+def test_bytes_in_words(size, words):
+    assert files.in_words(size) == words
+
+
+def test_room_is_that_of_the_disk_below_folders_not_made_yet(tmp_path):
+    free = shutil.disk_usage(tmp_path).free
+    files.check_room(tmp_path / "new" / "folder", free // 2, "music")
+    with pytest.raises(OSError, match="No space left on device: music takes 1073741824 GiB, and ") as error:
+        files.check_room(tmp_path / "new" / "folder", 1 << 60, "music")
+    assert error.value.errno == errno.ENOSPC and error.value.filename == str(tmp_path / "new" / "folder")
