@@ -104,6 +104,8 @@ def download_files(options):
     """Downloads a data set, or checks a copy; status 1 where that fails, or something is missing or damaged."""
     try:
         lines, status = data_commands.run(options)
+    except BrokenPipeError:
+        raise
     except (OSError, ValueError) as error:
         file = getattr(error, "filename", None)
         print(f"error: {_on_one_line(paths.printable(file)) + ': ' if file else ''}{_reason(error)}", file=sys.stderr)

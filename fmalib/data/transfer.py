@@ -75,7 +75,8 @@ def part_of(path):
 def digest(path, *, progress=False):
     """Returns the SHA-1 of a file, hexadecimal."""
     found, size = hashlib.sha1(usedforsecurity=False), os.path.getsize(path)
-    with open(path, "rb") as file, bar(total=size, desc=f"Verifying {path.name}", unit="B", progress=progress) as shown:
+    shown = bar(total=size, desc=f"Verifying {path.name.removesuffix(PART)}", unit="B", progress=progress)
+    with shown, open(path, "rb") as file:
         while block := file.read(BLOCK):
             found.update(block)
             shown.update(len(block))

@@ -50,7 +50,7 @@ def test_errors_are_one_line_and_status_one(server, tmp_path, capsys):
 def test_the_disk_that_is_full_is_named(server, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(fma_copy, "_room", lambda *args: 1 << 60)
     assert run("--data-dir", tmp_path / "data", "--from", server.url) == 1
-    start = f"error: {tmp_path}/data: no space left on device: fma_small with its metadata takes 1073741824 GiB, and "
+    start = f"error: {tmp_path}/data: no space left on device: fma_small with its metadata takes 1073741824 GiB, "
     assert capsys.readouterr().err.startswith(start)
 
 
