@@ -120,7 +120,12 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header(name, str(value))
         self.end_headers()
         cut = self.server.cuts.pop(0) if self.server.cuts and status < 300 else None
-        self.wfile.write(body[:cut])
+        if self.server.stalls and len(body) > self.server.stalls[0]:
+            cut = self.server.stalls.pop(0)
+            self.wfile.write(body[:cut])
+            self.rfile.read(1)  # until the client is gone
+        else:
+            self.wfile.write(body[:cut])
         self.close_connection = cut is not None
 
     def log_message(self, *args):
@@ -132,14 +137,15 @@ def server(mirror, monkeypatch):
     """A server of the archives on loopback.
 
     `url`; `log` of requests, (file, first byte); `ranges`: whether it knows them; `cuts`: after how many bytes it breaks off
-    the next answers; `statuses` of the next answers.
+    the next answers; `stalls`: after how many it waits until the client is gone; `statuses` of the next answers.
     """
     monkeypatch.setattr(transfer, "WAIT", 0.001)
     monkeypatch.setattr(transfer, "BLOCK", 500)
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
     serving = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    serving.folder, serving.log, serving.ranges, serving.cuts, serving.statuses = mirror, [], True, [], []
+    serving.folder, serving.log, serving.ranges = mirror, [], True
+    serving.cuts, serving.stalls, serving.statuses = [], [], []
     serving.url = f"http://127.0.0.1:{serving.server_port}"
     thread = threading.Thread(target=serving.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()

@@ -2,6 +2,10 @@
 
 import errno
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from collections import namedtuple
 
 import pytest
@@ -48,6 +52,32 @@ def test_what_a_killed_call_has_left_is_continued(server, fetch, data):
     fetch.part.write_bytes(data[:1234])
     assert fetch() == data
     assert server.log == [(FILE, 1234)]
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from fmalib.data import transfer
+transfer.BLOCK = 500
+transfer.fetch(sys.argv[1], Path(sys.argv[2]), sys.argv[3], progress=False)
+"""
+
+
+def test_a_killed_call_is_continued(server, fetch, data):
+    server.stalls = [8200]
+    target = fetch.part.with_name(FILE)
+    command = [sys.executable, "-c", KILLED, f"{server.url}/{FILE}", target, ARCHIVES["fma_small"].sha1]
+    process = subprocess.Popen(command)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not (fetch.part.exists() and fetch.part.stat().st_size):
+        time.sleep(0.01)
+    time.sleep(0.05)
+    process.kill()
+    assert process.wait(10) == -signal.SIGKILL and not target.exists()
+    size = fetch.part.stat().st_size
+    assert 0 < size <= 8200
+    assert fetch() == data
+    assert server.log == [(FILE, 0), (FILE, size)]
 
 
 def test_a_part_that_is_whole_needs_no_byte_more(server, fetch, data):
