@@ -52,7 +52,7 @@ def _remedy(dataset, data_dir):
     run = f"python -m fmalib download {dataset} --data-dir {shlex.quote(str(data_dir or 'data'))}"
     run = f"`!{run}` in a new cell" if "google.colab" in sys.modules else f"`{run}`"
     size = files.in_words(sum(archive.size for archive in archives))
-    goes_on = ", which goes on where it stopped" if any(transfer.part_of(path).exists() for path in begun) else ""
+    goes_on = ", which goes on where it stopped" if any(os.path.exists(transfer.part_of(path)) for path in begun) else ""
     then = "" if data_dir else ", then set data_dir to 'data'"
     return (
         f"Run {run} ({size} to download{goes_on}){then}. "
