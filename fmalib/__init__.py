@@ -17,8 +17,8 @@ ORDER = {  # package, or module at the top: its modules
     "progress": "",
     "content": "",
     "intervals": "",
-    "data": "tracks splits excerpts mpeg ffmpeg tags containers audio formats file_facts fma genre_folder "
-    "synth_recipes synth_instruments synth_render synth datasets audio_cache segments",
+    "data": "tracks splits excerpts mpeg ffmpeg tags containers audio formats transfer extract file_facts fma_archives fma "
+    "fma_copy commands genre_folder synth_recipes synth_instruments synth_render synth datasets audio_cache segments",
     "signal": "stft mel mdct mdct_frames codewords",
     "models": "layers entropy_layers sparse_layers losses original mdct_autoencoders sparse_mdct audeep patch_autoencoder "
     "classifiers architectures",

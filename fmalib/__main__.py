@@ -1,4 +1,4 @@
-"""`python -m fmalib`: the genre of recordings, by the classifier of notebook 03; audio files to small files and back."""
+"""`python -m fmalib`: the genre of recordings, by the classifier of notebook 03; audio to small files and back; FMA's files."""
 
 import argparse
 import json
@@ -7,6 +7,7 @@ import sys
 
 from fmalib import paths
 from fmalib.codec import commands as codec_commands
+from fmalib.data import commands as data_commands
 
 MODEL = "outputs/03_classifier"
 NO_MODEL, INTERRUPTED, BROKEN_PIPE = 2, 130, 141  # exit statuses; 2 is of wrong arguments too; shells report the last two
@@ -30,12 +31,15 @@ def main(arguments=None):
     pretrain.add_argument("weights", metavar="FILE", help="npz file to write")
     pretrain.add_argument("--seed", type=int, default=0, metavar="N", help="default: %(default)s")
     codec_commands.add_parsers(commands)
+    data_commands.add_parser(commands)
     options = parser.parse_args(arguments)
     try:
         if options.command == "classify":
             status = classify_files(options.files, options.model, over_time=options.over_time, as_json=options.json)
         elif options.command == "pretrain":
             status = pretrain_files(options.music, options.weights, options.seed)
+        elif options.command == "download":
+            status = download_files(options)
         else:
             status = code_files(options)
         sys.stdout.flush()
@@ -118,6 +122,21 @@ def code_files(options):
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return NO_MODEL
+    return status
+
+
+def download_files(options):
+    """Downloads a data set, or checks a copy; status 1 where that fails, or something is missing or damaged."""
+    try:
+        lines, status = data_commands.run(options)
+    except BrokenPipeError:
+        raise
+    except (OSError, ValueError) as error:
+        file = getattr(error, "filename", None)
+        print(f"error: {_on_one_line(paths.printable(file)) + ': ' if file else ''}{_reason(error)}", file=sys.stderr)
+        return 1
+    for line in lines:
+        print(_on_one_line(paths.printable(line)))
     return status
 
 
