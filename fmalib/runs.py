@@ -34,6 +34,25 @@ def gather(folder, *, systems=False):
     return by_system(found) if systems else by_run(found)
 
 
+def read(file):
+    """Returns the metrics of a run, a dict, from the `metrics.json` of a notebook.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is damaged, or no notebook of fmalib wrote it.
+    """
+    if not file.is_file():
+        raise ValueError("not a file")
+    try:
+        metrics = json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"damaged: {error}") from error
+    if not isinstance(metrics, dict) or not isinstance(metrics.get("dataset"), str):
+        raise ValueError("no metrics of a notebook: dataset is not named")
+    _systems(metrics)
+    return metrics
+
+
 def find(folder):
     """Returns (metrics by run folder, reasons by file that is no result), of each `metrics.json` below a folder.
 
@@ -48,24 +67,10 @@ def find(folder):
     found, left_out = {}, {}
     for file in sorted(folder.rglob("metrics.json")):
         try:
-            found[paths.printable(file.parent.relative_to(folder).as_posix())] = _read(file)
+            found[paths.printable(file.parent.relative_to(folder).as_posix())] = read(file)
         except (OSError, ValueError) as error:
             left_out[paths.printable(file)] = getattr(error, "strerror", None) or str(error)
     return found, left_out
-
-
-def _read(file):
-    """Returns the metrics of a run; raises ValueError for a file that a notebook of fmalib did not write."""
-    if not file.is_file():
-        raise ValueError("not a file")
-    try:
-        metrics = json.loads(file.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"damaged: {error}") from error
-    if not isinstance(metrics, dict) or not isinstance(metrics.get("dataset"), str):
-        raise ValueError("no metrics of a notebook: dataset is not named")
-    _systems(metrics)
-    return metrics
 
 
 def _systems(metrics):
