@@ -61,7 +61,8 @@ class Job:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             (self.folder / "metrics.json").unlink(missing_ok=True)  # of other parameters
-            execute(self.notebook, self.executed, parameters=self.parameters, progress_bar=False)
+            with paths.quiet_stderr():  # on a busy machine the kernel reports how papermill stops it
+                execute(self.notebook, self.executed, parameters=self.parameters, progress_bar=False)
             if not (self.folder / "metrics.json").exists():
                 return "the notebook has written no metrics.json"
             self.metrics()
@@ -82,9 +83,9 @@ def plan(file, seeds, given, out):
     """Returns the jobs of a sweep, all configurations of one seed after another.
 
     Args:
-        file: YAML with `notebook` (its place from the file), `parameters` of all runs, and `configurations`, parameters by name.
+        file: YAML with `notebook` (a path from the file), `parameters` of all runs, and `configurations`, parameters by name.
         seeds: list of integers.
-        given: parameters of all runs, before which those of the file give way.
+        given: parameters of all runs, which win over those of the file.
         out: folder of the sweep.
 
     Raises:
@@ -102,7 +103,7 @@ def plan(file, seeds, given, out):
         raise ValueError(f"{file} must have a configuration. Received: configurations={configurations}")
     known = papermill.inspect_notebook(notebook)
     for name, parameters in configurations.items():
-        if Path(name).name != name:
+        if Path(name).name != name or not name.strip("."):
             raise ValueError(f"A configuration's name must be one of a folder. Received: {name!r}")
         if wrong := [key for key in parameters if key not in known or key in OWN]:
             free = ", ".join(key for key in known if key not in OWN)
@@ -172,7 +173,7 @@ def read_arguments(arguments):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", nargs="?", type=Path, default=HERE / "sweep.yaml", help="default: %(default)s")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], metavar="N", help="default: 0 1 2")
-    parser.add_argument("--out", default="outputs/sweep", metavar="OUT", help="folder of all runs, default: %(default)s")
+    parser.add_argument("--out", metavar="OUT", help="folder of all runs, default: outputs/sweep/DATASET")
     parameter = {"nargs": 2, "action": "append", "default": [], "metavar": ("NAME", "VALUE")}
     parser.add_argument("-p", "--parameter", **parameter, help="a parameter of all runs")
     return parser.parse_args(arguments)
@@ -181,9 +182,10 @@ def read_arguments(arguments):
 def main(arguments=None, execute=papermill.execute_notebook):
     """Runs the command line; returns the exit status."""
     options = read_arguments(arguments)
-    out = paths.resolve(options.out)
+    given = dict(options.parameter)
+    out = paths.resolve(options.out or Path("outputs/sweep", Path(given.get("dataset", "")).name))
     try:
-        jobs = plan(options.file, options.seeds, dict(options.parameter), out)
+        jobs = plan(options.file, options.seeds, given, out)
     except (OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

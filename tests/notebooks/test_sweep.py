@@ -109,6 +109,13 @@ def test_a_second_call_runs_nothing_and_prints_the_same_table(fake, capsys):
     assert fake(seeds=("0", "1", "2")) == 0 and fake.executor.names == [("low", 2), ("high", 2)]
 
 
+def test_each_data_set_has_a_folder(fake, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for given, name in (["-p", "dataset", "/my/songs"], "songs"), ([], ""):
+        assert sweep.main([str(tmp_path / "sweep.yaml"), "--seeds", "0", *given], fake.executor) == 0
+        assert fake.executor.parameters[-1]["out_dir"] == str(tmp_path / "outputs" / "sweep" / name / "high" / "seed_0")
+
+
 def edit_parameter(folder):
     file = folder / "sweep.yaml"
     file.write_text(file.read_text().replace("latent: 64", "latent: 65"))
@@ -194,6 +201,7 @@ def test_time_left(capsys):
         (CONFIGURATIONS, ["-p", "latents", "8"], "Received: latents"),
         (CONFIGURATIONS, ["-p", "seed", "8"], "Received: seed"),
         (CONFIGURATIONS.replace("low:", "a/b:"), [], "Received: 'a/b'"),
+        (CONFIGURATIONS.replace("low:", "..:"), [], "Received: '..'"),
         (CONFIGURATIONS.replace("03_", "33_"), [], "33_classifier.ipynb"),
         ("notebook: 03_classifier.ipynb\nconfigurations: {}", [], "Received: configurations={}"),
         ("notebook: 03_classifier.ipynb", [], "KeyError: 'configurations'"),
@@ -234,13 +242,14 @@ def test_two_genres_by_papermill(genre_folder, tmp_path):
     configurations = {"good": {"systems": "mel_pca"}, "bad": {"systems": "no_such_system"}}
     file = tmp_path / "two.yaml"
     notebook = str(NOTEBOOKS / "03_classifier.ipynb")
-    file.write_text(yaml.safe_dump({"notebook": notebook, "parameters": content, "configurations": configurations}))
+    content = {"notebook": notebook, "parameters": content, "configurations": configurations}
+    file.write_text(yaml.safe_dump(content, sort_keys=False))
     command = [sys.executable, str(NOTEBOOKS / "sweep.py"), str(file), "--seeds", "0", "--out", str(tmp_path / "out")]
     done = [subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, timeout=280) for _ in range(2)]
     first, second = (each.stdout.splitlines() for each in done)
     assert [each.returncode for each in done] == [1, 1], done[0].stdout + done[0].stderr
     assert first[0].startswith("[1/2] good/seed_0: done in ") and second[0].startswith("[1/2] good/seed_0: found, took ")
     assert first[1].startswith("[2/2] bad/seed_0: FAILED: ValueError: ") and "no_such_system" in first[1]
-    rows = [line.split() for line in first[4:] if line.startswith("good")]
+    rows = [row for row in map(str.split, first) if row[:1] == ["good"]]
     assert [row[7] for row in rows] == ["mel_pca", "mfcc_svm", "shuffled_mel_pca", "majority"] and first[2:] == second[2:]
-    assert "error: 1 of 2 runs failed: bad/seed_0" in done[0].stderr
+    assert [each.stderr for each in done] == ["error: 1 of 2 runs failed: bad/seed_0\n"] * 2
