@@ -30,6 +30,10 @@ def main(arguments=None):
     table.add_argument("--systems", action="store_true", help="a row for each system of notebook 03")
     table.add_argument("--csv", metavar="FILE", help="write all columns as comma-separated values")
     table.add_argument("--html", metavar="FILE", help="write all columns as a page")
+    pretrain = commands.add_parser("pretrain", help="train the autoencoder of patches", description=pretrain_files.__doc__)
+    pretrain.add_argument("music", metavar="MUSIC", help="folder of sound files, or text file with a path a line")
+    pretrain.add_argument("weights", metavar="FILE", help="npz file to write")
+    pretrain.add_argument("--seed", type=int, default=0, metavar="N", help="default: %(default)s")
     codec_commands.add_parsers(commands)
     options = parser.parse_args(arguments)
     try:
@@ -37,6 +41,8 @@ def main(arguments=None):
             status = classify_files(options.files, options.model, over_time=options.over_time, as_json=options.json)
         elif options.command == "runs":
             status = list_runs(options.folder, systems=options.systems, csv=options.csv, html=options.html)
+        elif options.command == "pretrain":
+            status = pretrain_files(options.music, options.weights, options.seed)
         else:
             status = code_files(options)
         sys.stdout.flush()
@@ -106,6 +112,25 @@ def list_runs(folder, *, systems=False, csv=None, html=None):
     if len(table):
         print(*map(_on_one_line, [*runs.as_text(table).splitlines(), *runs.notes(found)]), sep="\n")
     return 1 if left_out else 0
+
+
+def pretrain_files(music, weights, seed=0):
+    """Trains the autoencoder of patches on sound files without genres and writes its weights, as those of the package."""
+    from fmalib.data import formats
+    from fmalib.models import patch_autoencoder
+    from fmalib.training import patch_training, runs
+
+    try:
+        patches = patch_training.of_files(formats.sound_files(music), seed=seed)
+        runs.set_seed(seed)
+        network = patch_autoencoder.patch_autoencoder(components=patches.training.shape[1])
+        run = patch_training.train(network, patches, seed=seed)
+    except ValueError as error:  # no sound file, or one that cannot be decoded
+        print(f"error: {error}", file=sys.stderr)
+        return NO_MODEL
+    patch_training.save(weights, run.model, patches.whitening, patches.sample_rate)
+    print(f"{run}\n{paths.printable(weights)}: of {patches.hours:.2f} h of music")
+    return 0
 
 
 def code_files(options):

@@ -218,9 +218,12 @@ def test_wrong_arguments_are_one_line_and_nothing_runs(fake, tmp_path, capsys, c
 
 
 def test_the_documented_sweep_fits_notebook_03():
+    from fmalib.genres import systems as genre_systems
+
     jobs = sweep.plan(NOTEBOOKS / "sweep.yaml", [0, 1, 2], {"dataset": "fma_small"}, Path("/out"))
     assert [job.name for job in jobs[::4]] == ["nothing_learned/seed_0", "nothing_learned/seed_1", "nothing_learned/seed_2"]
     systems = [name for job in jobs[:4] for name in job.parameters["systems"].split(",")]
+    genre_systems.check(systems)  # raises ValueError for an unknown name
     assert len(jobs) == 12 and len(systems) == len(set(systems))
     assert {"mel_pca", "latent_finetuned", "latent_frozen", "latent_linear", "patches_svm", "cnn"} <= set(systems)
     assert {key: jobs[5].parameters[key] for key in ("leaky", "seed", "dataset")} == {
