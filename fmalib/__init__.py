@@ -30,6 +30,7 @@ ORDER = {  # package, or module at the top: its modules
     "latent": "representations maps clustering deep_clustering variance",
     "plots": "style audio autoencoders codec coding genres latent players interactive",
     "notebook": "",
+    "runs": "",
     "__main__": "",
 }
 

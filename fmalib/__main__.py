@@ -1,4 +1,4 @@
-"""`python -m fmalib`: the genre of recordings, by the classifier of notebook 03; audio to small files and back; FMA's files."""
+"""`python -m fmalib`: the genre of recordings, by the classifier of notebook 03; audio coded and decoded; FMA; tables of runs."""
 
 import argparse
 import json
@@ -26,6 +26,11 @@ def main(arguments=None):
     classify.add_argument("--model", default=MODEL, metavar="FOLDER", help="output of notebook 03 (default: %(default)s)")
     classify.add_argument("--over-time", action="store_true", help="also print the likeliest genre of each segment")
     classify.add_argument("--json", action="store_true", help="print one JSON document instead")
+    table = commands.add_parser("runs", help="gather the results of many runs", description=list_runs.__doc__)
+    table.add_argument("folder", nargs="?", default="outputs", metavar="FOLDER", help="default: %(default)s")
+    table.add_argument("--systems", action="store_true", help="a row for each system of notebook 03")
+    table.add_argument("--csv", metavar="FILE", help="write all columns as comma-separated values")
+    table.add_argument("--html", metavar="FILE", help="write all columns as a page")
     pretrain = commands.add_parser("pretrain", help="train the autoencoder of patches", description=pretrain_files.__doc__)
     pretrain.add_argument("music", metavar="MUSIC", help="folder of sound files, or text file with a path a line")
     pretrain.add_argument("weights", metavar="FILE", help="npz file to write")
@@ -36,6 +41,8 @@ def main(arguments=None):
     try:
         if options.command == "classify":
             status = classify_files(options.files, options.model, over_time=options.over_time, as_json=options.json)
+        elif options.command == "runs":
+            status = list_runs(options.folder, systems=options.systems, csv=options.csv, html=options.html)
         elif options.command == "pretrain":
             status = pretrain_files(options.music, options.weights, options.seed)
         elif options.command == "download":
@@ -86,6 +93,29 @@ def classify_files(files, folder, *, over_time=False, as_json=False):
     elif document["recordings"]:
         print(f"\n{classifier.system}, trained on {classifier.dataset}. {classifier.note}".rstrip())
     return 1 if document["errors"] else 0
+
+
+def list_runs(folder, *, systems=False, csv=None, html=None):
+    """Prints a table of each metrics.json below a folder; a file that is no result is named, and the others go on."""
+    from fmalib import files, runs
+
+    try:
+        found, left_out = runs.find(folder)
+        if not (found or left_out):
+            raise ValueError(f"There is no metrics.json below this folder. Received: folder={paths.printable(folder)!r}")
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return NO_MODEL
+    for file, reason in left_out.items():
+        print(f"error: {_on_one_line(file)}: {reason}", file=sys.stderr)
+    table = (runs.by_system if systems else runs.by_run)(found)
+    for name, write in ((csv, lambda: table.to_csv(index=False)), (html, lambda: runs.as_html(table))):
+        if name:
+            with files.atomic(name) as temporary:
+                temporary.write_text(write(), encoding="utf-8", errors="backslashreplace")
+    if len(table):
+        print(*map(_on_one_line, [*runs.as_text(table).splitlines(), *runs.notes(found)]), sep="\n")
+    return 1 if left_out else 0
 
 
 def pretrain_files(music, weights, seed=0):
