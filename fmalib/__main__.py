@@ -1,4 +1,4 @@
-"""`python -m fmalib`: the genre of recordings, by the classifier of notebook 03; audio coded and decoded; FMA; tables of runs."""
+"""`python -m fmalib`: genres of recordings, by the classifier of notebook 03; audio coded and decoded; FMA; tables of runs."""
 
 import argparse
 import json
