@@ -24,6 +24,7 @@ from fmalib.training import runs
 
 FMA_SMALL = 6400  # training clips, for which times are extrapolated
 MIXUP = 0.3
+PATCH_RATE = 3e-4  # of learning, where a patch autoencoder is fine-tuned: a higher one forgets patterns
 PATIENCE = 7  # epochs without a better validation loss; the learning rate falls within five
 PERMUTED = "shuffled_"  # before a system's name: the same on permuted labels
 
@@ -114,13 +115,13 @@ def _folds(comparison):
     return comparison if isinstance(comparison, list) else [comparison]
 
 
-def compiled(model, pipeline, first_epoch=0):
-    """Returns the classifier with the study's optimizer, Adam at 1e-3, a quarter less every five epochs, and the labels' loss.
+def compiled(model, pipeline, first_epoch=0, rate=1e-3):
+    """Returns the classifier with the study's optimizer, Adam, its rate a quarter less every five epochs, and the labels' loss.
 
     `first_epoch` counts the epochs of an earlier phase, for the learning rate.
     """
     loss = "categorical_crossentropy" if pipeline.n_classes else "sparse_categorical_crossentropy"
-    rate = runs.staircase(1e-3, steps_per_epoch=pipeline.steps_per_epoch, first_epoch=first_epoch)
+    rate = runs.staircase(rate, steps_per_epoch=pipeline.steps_per_epoch, first_epoch=first_epoch)
     model.compile(keras.optimizers.Adam(rate), loss, metrics=["accuracy"])
     return model
 
@@ -136,7 +137,8 @@ def _head(comparison, seed, *, head="study", mixup=0.0, finetune=True, trained=T
         return compiled(build(encoder_for(comparison, autoencoder), len(comparison.data.genres)), pipeline)
 
     def unfrozen():
-        return compiled(classifiers.unfrozen(trainings["frozen"].model), pipeline, comparison.epochs["frozen"])
+        rate = PATCH_RATE if head == "patterns" else 1e-3
+        return compiled(classifiers.unfrozen(trainings["frozen"].model), pipeline, comparison.epochs["frozen"], rate)
 
     trainings = {"frozen": _train(f"{name}_frozen", frozen, pipeline, "frozen", comparison, seed)}
     if finetune:
@@ -318,6 +320,8 @@ SYSTEMS = {
     "patches_linear": System(
         partial(_patches, kind="linear"), "linear probe on our sparse autoencoder of log-mel patches, over the whole clip"),
     "patches_svm": System(_patches, "support vector machine on our sparse autoencoder of log-mel patches, over the whole clip"),
+    "patches_finetuned": System(
+        partial(_head, encoder="patches", mixup=MIXUP), "a linear head on that autoencoder, then everything trained gently"),
     "pretrained_linear": System(
         partial(_patches, kind="linear", encoder="pretrained"), "linear probe on that autoencoder with the package's weights"),
     "pretrained_svm": System(
