@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from fmalib import content, files
+from fmalib import paths as paths_of
 from fmalib.data import audio, audio_cache
 from fmalib.models import patch_autoencoder
 from fmalib.progress import bar
@@ -23,7 +24,6 @@ BATCH_SIZE, EPOCHS = 1024, 10
 LEARNING_RATE = 2e-3  # falls to 0 along a cosine
 PACKAGE = Path(__file__).parent / "weights" / "patches.npz"
 NAMES = ("mean", "components", "kernel", "bias", "active", "sample_rate")  # arrays of a file
-UNTRAINED, TRAINED, PRETRAINED = "untrained", "trained", "pretrained"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -81,75 +81,81 @@ def of_tracks(cache, training, validation, *, paths=(), seed=0, progress=True):
         cache: decoded audio, as by `audio_cache.build`.
         training, validation: ids of tracks, of which 600 at most are read; without any for validation, training serves.
         paths: sound files for training besides.
-        seed, progress: as for `prepare`.
+        seed: of the places of patches.
+        progress: whether to show bars.
+
+    Raises:
+        ValueError: no recording lasts a second, or, as `fmalib.data.audio.AudioError`, a sound file cannot be decoded.
     """
     some, held = (list(ids)[:: -(-max(len(ids), 1) // LONGEST)] for ids in (training, validation))
+    signals = (audio.to_float(samples) for _, samples in audio_cache.read(cache, some))
+    shown = bar(signals, total=len(some), desc="Spectrograms", unit="track", progress=progress)
+    pictures = [*spectrograms(shown, cache.sample_rate), *of_music(paths, cache.sample_rate, progress=progress)]
+    others = list(spectrograms((audio.to_float(samples) for _, samples in audio_cache.read(cache, held)), cache.sample_rate))
     key = content.key(cache.key, some, held, _facts(paths), seed, length=16)
-    read = itertools.chain(_of_cache(cache, some), _of_files(paths, cache.sample_rate))
-    options = {"total": len(some) + len(paths), "seed": seed, "progress": progress}
-    return prepare(read, _of_cache(cache, held), cache.sample_rate, key=key, **options)
+    return drawn(pictures, others, cache.sample_rate, key=key, seed=seed)
 
 
 def of_files(paths, sample_rate=patch_autoencoder.SAMPLE_RATE, *, seed=0, progress=True):
-    """Returns the `Patches` of sound files, every tenth of which is for validation; `seed` and `progress` as for `prepare`."""
+    """Returns the `Patches` of sound files, every tenth of which is for validation; the rest as for `of_tracks`."""
     held = paths[9::10]
-    some = [path for path in paths if path not in held]
-    options = {"key": content.key(_facts(paths), seed, length=16), "total": len(some), "seed": seed, "progress": progress}
-    return prepare(_of_files(some, sample_rate), _of_files(held, sample_rate), sample_rate, **options)
+    parts = [of_music(some, sample_rate, progress=progress) for some in ([path for path in paths if path not in held], held)]
+    return drawn(*parts, sample_rate, key=content.key(_facts(paths), seed, length=16), seed=seed)
 
 
-def _of_cache(cache, track_ids):
-    return (audio.to_float(samples) for _, samples in audio_cache.read(cache, track_ids))
+def of_music(paths, sample_rate, *, progress=True):
+    """Returns the spectrograms of sound files, a list of arrays `(frames, bands)`; computed once and kept in the cache."""
+    if not paths:
+        return []
 
+    def compute():
+        signals = (audio.to_float(audio.decode(path, sample_rate)) for path in paths)
+        shown = bar(signals, total=len(paths), desc="Spectrograms", unit="file", progress=progress)
+        pictures = list(spectrograms(shown, sample_rate)) or [np.zeros((0, patch_autoencoder.BANDS))]
+        return {"frames": np.array(list(map(len, pictures))), "values": np.concatenate(pictures).astype(np.float16)}
 
-def _of_files(paths, sample_rate):
-    return (audio.to_float(audio.decode(path, sample_rate)) for path in paths)
+    key = content.key(_facts(paths), sample_rate, content.code("signal", "models", "training.patch_training"), length=16)
+    kept = files.computed_once(paths_of.cache_dir() / "spectrograms" / f"{key}.npz", compute)
+    return np.split(kept["values"].astype(np.float32), np.cumsum(kept["frames"])[:-1])
 
 
 def _facts(paths):
     return [(str(path), Path(path).stat().st_size, Path(path).stat().st_mtime_ns) for path in paths]
 
 
-def prepare(training, validation, sample_rate, *, key, total=None, seed=0, progress=True):
-    """Returns the `Patches` of recordings; the whitening is fitted on those of training.
-
-    Args:
-        training, validation: iterables of float32 `(samples,)`; without any for validation, training serves.
-        sample_rate: Hz.
-        key: tells this music from other music.
-        total: number of recordings for training, for the progress bar.
-        seed: of the places of patches.
-        progress: whether to show a bar.
-
-    Raises:
-        ValueError: no recording has a patch of one second.
-        fmalib.data.audio.AudioError: a sound file cannot be decoded.
-    """
-    rng = np.random.default_rng(seed)
-    pictures = list(
-        _spectrograms(bar(training, total=total, desc="Spectrograms", unit="track", progress=progress), sample_rate)
-    )
-    held = list(_spectrograms(validation, sample_rate)) or pictures
-    if not pictures:
-        raise ValueError(f"Patches need recordings of {patch_autoencoder.SECONDS:g} s or more. Received: none")
-    frames = patch_autoencoder.patch_frames(sample_rate)
-    whitening = patch_autoencoder.fit_whitening(np.concatenate(list(_drawn(pictures, frames, FITTED, rng))))
-    parts = [
-        np.concatenate([whitening(patches) for patches in _drawn(some, frames, count, rng)])
-        for some, count in ((pictures, PATCHES), (held, PATCHES // 10))
-    ]
-    hours = sum(map(len, pictures)) / frames * patch_autoencoder.SECONDS / 3600
-    facts = {"whitening": whitening, "sample_rate": sample_rate, "hours": hours, "key": key}
-    return Patches(training=parts[0], validation=parts[1], **facts)
-
-
-def _spectrograms(signals, sample_rate):
-    """Yields the log-mel spectrogram `(frames, bands)` of each recording of a second or more."""
+def spectrograms(signals, sample_rate):
+    """Yields the log-mel spectrogram `(frames, bands)` of each recording `(samples,)` of a second or more."""
     model = patch_autoencoder.spectrogram(sample_rate)
     compute = tf.function(model, input_signature=[tf.TensorSpec((1, None), tf.float32)])
     for signal in signals:
         if len(signal) >= patch_autoencoder.SECONDS * sample_rate:
             yield compute(signal[None]).numpy()[0]
+
+
+def drawn(training, validation, sample_rate, *, key, seed=0):
+    """Returns the `Patches` at random places of spectrograms; the whitening is fitted on those of training.
+
+    Args:
+        training, validation: lists of arrays `(frames, bands)`; without any for validation, training serves.
+        sample_rate: of the audio, in Hz.
+        key: tells this music from other music.
+        seed: of the places.
+
+    Raises:
+        ValueError: no spectrogram has a patch of one second.
+    """
+    rng, frames = np.random.default_rng(seed), patch_autoencoder.patch_frames(sample_rate)
+    training, validation = ([picture for picture in part if len(picture) >= frames] for part in (training, validation))
+    if not training:
+        raise ValueError(f"Patches need recordings of {patch_autoencoder.SECONDS:g} s or more. Received: none")
+    whitening = patch_autoencoder.fit_whitening(np.concatenate(list(_drawn(training, frames, FITTED, rng))))
+    parts = [
+        np.concatenate([whitening(patches) for patches in _drawn(some, frames, count, rng)])
+        for some, count in ((training, PATCHES), (validation or training, PATCHES // 10))
+    ]
+    hours = sum(map(len, training)) / frames * patch_autoencoder.SECONDS / 3600
+    facts = {"whitening": whitening, "sample_rate": sample_rate, "hours": hours, "key": key}
+    return Patches(training=parts[0], validation=parts[1], **facts)
 
 
 def _drawn(pictures, frames, count, rng):

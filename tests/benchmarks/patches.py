@@ -1,9 +1,9 @@
 """What makes the code of the patch autoencoder tell genres: `python tests/benchmarks/patches.py GENRES MUSIC`.
 
-GENRES is a folder of genres, which are cross-validated by artist; MUSIC is a folder of sound files without labels, on which one
-autoencoder is trained for each row and seed. A row changes one thing. The classifier is a support vector machine on whole clips,
-its penalty chosen on validation, as in the system `pretrained_svm`. Intervals are 95 %, over artists, of the paired difference
-to the first row, both means over seeds. Rows were chosen before this table was made, from single runs.
+GENRES is a folder of genres, cross-validated by artist; MUSIC is a folder of sound files without labels, on which one
+autoencoder is trained for each row and seed. A row changes one thing. The classifier is a support vector machine on whole
+clips, its penalty chosen on validation, as in the system `pretrained_svm`. Intervals are 95 %, over artists, of the paired
+difference to the first row, both means over seeds. Rows were chosen before this table was made, from single runs.
 """
 
 import argparse

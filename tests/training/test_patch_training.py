@@ -74,7 +74,7 @@ def test_validation_decides_nothing_about_the_whitening(genre_folder, tmp_path):
 
 def test_too_short_music_is_refused():
     with pytest.raises(ValueError, match=r"recordings of 1 s or more. Received: none"):
-        patch_training.prepare([np.zeros(RATE // 2, np.float32)], [], RATE, key="short", progress=False)
+        patch_training.drawn(list(patch_training.spectrograms([np.zeros(RATE // 2, np.float32)], RATE)), [], RATE, key="short")
 
 
 def test_patterns_are_pictures_of_what_the_decoder_adds(small):
