@@ -7,6 +7,8 @@
 # make bench-train   times training beside PyTorch, which it installs in .venv
 # make bench-codec   measures the codec beside MP3, Opus and downsampling; DATA=FOLDER in FMA's layout, SONGS=FOLDER of sound
 #                    files, BASELINES=FILE to compare with, JSON=FILE for all numbers
+# make sweep     makes the whole table of genres by notebooks/sweep.yaml: DATASET=fma_small DATA_DIR=FOLDER SEEDS="0 1 2";
+#                after Ctrl-C the same command goes on
 # make report    executes the notebooks on the synthetic data set: outputs/*/*.html
 PYTHON ?= python3
 BIN := .venv/bin
@@ -15,7 +17,7 @@ NOTEBOOKS := 01_data 02_autoencoder 03_classifier 04_latent_space 05_compression
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 CONSTRAINTS := $(wildcard .ci/constraints-$(VERSION).txt)
 
-.PHONY: setup test test-slow test-faults lint format mutants bench-train bench-codec report notebooks clean
+.PHONY: setup test test-slow test-faults lint format mutants bench-train bench-codec sweep report notebooks clean
 .DELETE_ON_ERROR:
 
 setup: .venv/installed
@@ -57,6 +59,11 @@ bench-train: setup
 bench-codec: setup
 	$(BIN)/python tests/benchmarks/codec.py $(addprefix --data-dir ,$(DATA)) $(addprefix --songs ,$(SONGS)) \
 		$(addprefix --baselines ,$(BASELINES)) $(addprefix --json ,$(JSON))
+
+SEEDS ?= 0 1 2
+
+sweep: setup
+	$(BIN)/python notebooks/sweep.py --seeds $(SEEDS) $(if $(DATASET),-p dataset '$(DATASET)') $(if $(DATA_DIR),-p data_dir '$(DATA_DIR)')
 
 report: setup $(addprefix report-,$(NOTEBOOKS))
 

@@ -1,4 +1,4 @@
-"""`python -m fmalib`: the genre of recordings, by the classifier of notebook 03; audio files to small files and back."""
+"""`python -m fmalib`: genres of recordings, by the classifier of notebook 03; audio coded and decoded; FMA; tables of runs."""
 
 import argparse
 import json
@@ -7,6 +7,7 @@ import sys
 
 from fmalib import paths
 from fmalib.codec import commands as codec_commands
+from fmalib.data import commands as data_commands
 
 MODEL = "outputs/03_classifier"
 NO_MODEL, INTERRUPTED, BROKEN_PIPE = 2, 130, 141  # exit statuses; 2 is of wrong arguments too; shells report the last two
@@ -25,11 +26,27 @@ def main(arguments=None):
     classify.add_argument("--model", default=MODEL, metavar="FOLDER", help="output of notebook 03 (default: %(default)s)")
     classify.add_argument("--over-time", action="store_true", help="also print the likeliest genre of each segment")
     classify.add_argument("--json", action="store_true", help="print one JSON document instead")
+    table = commands.add_parser("runs", help="gather the results of many runs", description=list_runs.__doc__)
+    table.add_argument("folder", nargs="?", default="outputs", metavar="FOLDER", help="default: %(default)s")
+    table.add_argument("--systems", action="store_true", help="a row for each system of notebook 03")
+    table.add_argument("--csv", metavar="FILE", help="write all columns as comma-separated values")
+    table.add_argument("--html", metavar="FILE", help="write all columns as a page")
+    pretrain = commands.add_parser("pretrain", help="train the autoencoder of patches", description=pretrain_files.__doc__)
+    pretrain.add_argument("music", metavar="MUSIC", help="folder of sound files, or text file with a path a line")
+    pretrain.add_argument("weights", metavar="FILE", help="npz file to write")
+    pretrain.add_argument("--seed", type=int, default=0, metavar="N", help="default: %(default)s")
     codec_commands.add_parsers(commands)
+    data_commands.add_parser(commands)
     options = parser.parse_args(arguments)
     try:
         if options.command == "classify":
             status = classify_files(options.files, options.model, over_time=options.over_time, as_json=options.json)
+        elif options.command == "runs":
+            status = list_runs(options.folder, systems=options.systems, csv=options.csv, html=options.html)
+        elif options.command == "pretrain":
+            status = pretrain_files(options.music, options.weights, options.seed)
+        elif options.command == "download":
+            status = download_files(options)
         else:
             status = code_files(options)
         sys.stdout.flush()
@@ -78,6 +95,48 @@ def classify_files(files, folder, *, over_time=False, as_json=False):
     return 1 if document["errors"] else 0
 
 
+def list_runs(folder, *, systems=False, csv=None, html=None):
+    """Prints a table of each metrics.json below a folder; a file that is no result is named, and the others go on."""
+    from fmalib import files, runs
+
+    try:
+        found, left_out = runs.find(folder)
+        if not (found or left_out):
+            raise ValueError(f"There is no metrics.json below this folder. Received: folder={paths.printable(folder)!r}")
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return NO_MODEL
+    for file, reason in left_out.items():
+        print(f"error: {_on_one_line(file)}: {reason}", file=sys.stderr)
+    table = (runs.by_system if systems else runs.by_run)(found)
+    for name, write in ((csv, lambda: table.to_csv(index=False)), (html, lambda: runs.as_html(table))):
+        if name:
+            with files.atomic(name) as temporary:
+                temporary.write_text(write(), encoding="utf-8", errors="backslashreplace")
+    if len(table):
+        print(*map(_on_one_line, [*runs.as_text(table).splitlines(), *runs.notes(found)]), sep="\n")
+    return 1 if left_out else 0
+
+
+def pretrain_files(music, weights, seed=0):
+    """Trains the autoencoder of patches on sound files without genres and writes its weights, as those of the package."""
+    from fmalib.data import formats
+    from fmalib.models import patch_autoencoder
+    from fmalib.training import patch_training, runs
+
+    try:
+        patches = patch_training.of_files(formats.sound_files(music), seed=seed)
+        runs.set_seed(seed)
+        network = patch_autoencoder.patch_autoencoder(components=patches.training.shape[1])
+        run = patch_training.train(network, patches, seed=seed)
+    except ValueError as error:  # no sound file, or one that cannot be decoded
+        print(f"error: {error}", file=sys.stderr)
+        return NO_MODEL
+    patch_training.save(weights, run.model, patches.whitening, patches.sample_rate)
+    print(f"{run}\n{paths.printable(weights)}: of {patches.hours:.2f} h of music")
+    return 0
+
+
 def code_files(options):
     """Runs a command of the codec; a file that cannot be used is named, and the others go on."""
     status, out = 0, sys.stderr if codec_commands.PIPE in options.files[1:] else sys.stdout  # data goes to standard output
@@ -93,6 +152,21 @@ def code_files(options):
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return NO_MODEL
+    return status
+
+
+def download_files(options):
+    """Downloads a data set, or checks a copy; status 1 where that fails, or something is missing or damaged."""
+    try:
+        lines, status = data_commands.run(options)
+    except BrokenPipeError:
+        raise
+    except (OSError, ValueError) as error:
+        file = getattr(error, "filename", None)
+        print(f"error: {_on_one_line(paths.printable(file)) + ': ' if file else ''}{_reason(error)}", file=sys.stderr)
+        return 1
+    for line in lines:
+        print(_on_one_line(paths.printable(line)))
     return status
 
 

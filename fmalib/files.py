@@ -5,12 +5,14 @@
 """
 
 import contextlib
+import errno
 import glob
 import hashlib
 import json
 import logging
 import os
 import secrets
+import shutil
 import time
 from pathlib import Path
 
@@ -19,6 +21,7 @@ import numpy as np
 
 BLOCK = 1 << 20  # bytes read at once
 SEAL = hashlib.sha256().digest_size  # bytes behind the content; HDF5 and zip files are read as before
+FULL = (errno.ENOSPC, errno.EDQUOT)  # no space on the disk, or none in the user's quota
 CHECKSUM = "sha256"  # key in a JSON file with a checksum
 
 log = logging.getLogger("fmalib")
@@ -28,7 +31,8 @@ log = logging.getLogger("fmalib")
 def atomic(path):
     """Yields a temporary path beside `path`, which takes its final name only if the block succeeds.
 
-    The name's ending is kept, since soundfile, Keras and others read the format from it.
+    The name's ending is kept, since soundfile, Keras and others read the format from it. The error of a full disk is raised
+    anew by `full_disk`: Python names no file where a write fails.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -37,6 +41,10 @@ def atomic(path):
     try:
         yield temporary
         os.replace(temporary, path)
+    except OSError as error:
+        if error.errno in FULL:
+            raise full_disk(path) from error
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -114,6 +122,46 @@ def is_whole(path, *, say=True):
 def report(path, remedy="it is made again"):
     """Says in one line of the log that a file is damaged."""
     log.warning("%s is damaged: %s.", path, remedy)
+
+
+def check_room(folder, needed, purpose):
+    """Raises OSError (ENOSPC) unless the disk of a folder has room.
+
+    Args:
+        folder: it need not be there yet.
+        needed: bytes.
+        purpose: noun for the message, such as `"the rest of fma_small.zip"`.
+    """
+    mount, free = _disk(folder)
+    if needed > free:
+        text = f"No space left on device: {purpose} takes {in_words(needed)}, the disk mounted at {mount} has {in_words(free)}"
+        raise OSError(errno.ENOSPC, text, str(folder))
+
+
+def full_disk(path):
+    """Returns an OSError (ENOSPC) that names a file and its disk."""
+    mount, free = _disk(path)
+    text = f"No space left on device: the disk mounted at {mount} has {in_words(free)}"
+    return OSError(errno.ENOSPC, text, str(path))
+
+
+def _disk(path):
+    """Returns (where the disk of a path is mounted, its free bytes); the path need not be there yet."""
+    mount = Path(os.path.realpath(path))
+    while not mount.exists():
+        mount = mount.parent
+    free = shutil.disk_usage(mount).free
+    while not os.path.ismount(mount):
+        mount = mount.parent
+    return mount, free
+
+
+def in_words(size):
+    """Returns a number of bytes for people, such as "7.2 GiB"."""
+    for power, unit in ((30, "GiB"), (20, "MiB"), (10, "KiB")):
+        if size >= 1 << power:
+            return f"{size / (1 << power):.{int(size < 10 << power)}f} {unit}"
+    return f"{size} bytes"
 
 
 def write_json(path, value, *, checksum=False):

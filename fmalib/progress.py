@@ -34,13 +34,14 @@ def bar(iterable=None, *, total=None, desc, unit, initial=0, progress=True):
     Args:
         iterable: the steps; None means that the caller calls `update`.
         total: number of steps; None takes the iterable's length.
-        desc, unit: label of the bar, and name of a step.
+        desc, unit: label of the bar, and name of a step; bytes, `"B"`, are shown as KiB, MiB and so on.
         initial: steps done before.
         progress: whether to show anything.
     """
     kind = _DisplayBar if progress and _in_notebook() else tqdm
     # Standard error is silenced while the decoders run.
     options = {"disable": not progress, "mininterval": 0.5, "ncols": 110, "file": sys.stdout}
+    options |= {"unit_scale": True, "unit_divisor": 1024} if unit == "B" else {}
     return kind(iterable, total=total, desc=desc, unit=unit, initial=initial, **options)
 
 

@@ -41,10 +41,10 @@ data_dir = ""  # folder that holds fma_metadata and fma_small; a folder of genre
 out_dir = "outputs/04_latent_space"  # for metrics.json, map.html, figures and audio
 seed = 0  # of initial weights, crops and maps
 quick = False  # ten tracks a genre and at most two epochs, to see that everything runs
-encoder = "study"  # the frequency domain also has sparse, pca, shallow, deep, lstm, variational, denoising
+encoder = "study"  # also patches or pretrained; frequency has sparse, pca, shallow, deep, lstm, variational, denoising
 latent = 64  # channels of the latent; the study had 512 to 32 in frequency, 32 in time
 methods = "all"  # of maps, a comma list such as pca,lda,tsne,umap; a wrong name lists them all
-features = "latent,untrained,time,denoising,variational,linear,classifier,codec,log_mel,mfcc"  # the first is examined in detail
+features = "patches,patches_untrained,latent,untrained,denoising,linear,classifier,codec,log_mel,mfcc"  # details of the first
 # less often changed
 tracks_per_genre = 0  # at most this many tracks a genre, three or more; 0 takes all, or makes 40 for synth
 domain = "frequency"  # of the autoencoder, frequency or time
@@ -59,6 +59,7 @@ min_segments = 256  # an epoch has at least this many segments, so small data se
 from fmalib import notebook  # fmalib before TensorFlow and Keras, whose settings it makes
 from fmalib import plots, progress
 from fmalib.data import audio_cache, datasets, tracks
+from fmalib.genres import patch_latent
 from fmalib.latent import maps, representations
 from fmalib.models import architectures
 
@@ -72,7 +73,10 @@ sns.set_theme(style="ticks", palette="colorblind")
 least = dict.fromkeys(("segments", "max_points", "epochs", "epochs_classifier", "min_segments"), 1)
 lists = {"methods": ["all", *maps.METHODS], "features": representations.REPRESENTATIONS}
 setup = notebook.start(get_ipython(), least=least, lists=lists, choices={"points": ("auto", "test", "all")})
-architectures.find(domain, encoder)
+if encoder in patch_latent.ENCODERS:
+    domain = "time"  # whose sample rate has all their bands
+else:
+    architectures.find(domain, encoder)
 method_names = setup.lists["methods"]
 if quick:
     epochs, epochs_classifier, min_segments = min(2, epochs), min(2, epochs_classifier), min(64, min_segments)

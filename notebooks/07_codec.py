@@ -60,7 +60,7 @@ from fmalib import plots
 import fmalib.codec
 from fmalib.codec import context_models, context_training, entropy, envelope_training, examples, integer_network
 from fmalib.codec import learned_contexts, learned_envelope, signs
-from fmalib.data import datasets
+from fmalib.data import datasets, formats
 from fmalib.models.entropy_layers import ConditionalTables
 from fmalib.training import runs
 
@@ -89,7 +89,7 @@ if start_from == "package":
 data = datasets.load(dataset, data_dir or None, tracks_per_genre=tracks_per_genre or (10 if quick else None))
 setup.note = data.caveat
 training, test = (data.tracks[data.tracks["split"] == split] for split in ("training", "test"))
-heard = examples.sound_files(music) if music else [data.root / path for path in training["path"]]
+heard = formats.sound_files(music) if music else [data.root / path for path in training["path"]]
 clips = [data.root / path for path in test.groupby("artist").head(1)["path"][:test_clips]]
 print(data, f"{len(heard)} files to train on; {len(clips)} test clips of as many artists", sep="\n")
 

@@ -1,5 +1,8 @@
+import errno
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 import time
@@ -137,3 +140,47 @@ def test_the_second_waits_for_the_lock(tmp_path):
             time.sleep(0.01)
         with files.locked(lock):
             assert lock.with_name(".lock.released").exists()
+
+
+@pytest.mark.parametrize(
+    "size, words",
+    [
+        (0, "0 bytes"),
+        (1023, "1023 bytes"),
+        (1024, "1.0 KiB"),
+        (10_240, "10 KiB"),
+        (1 << 20, "1.0 MiB"),
+        (7_730_941_133, "7.2 GiB"),
+    ],
+)
+def test_bytes_in_words(size, words):
+    assert files.in_words(size) == words
+
+
+def mount_of(path):
+    return next(str(folder) for folder in path.parents if os.path.ismount(folder))
+
+
+def test_room_is_that_of_the_disk_below_folders_not_made_yet(tmp_path):
+    free = shutil.disk_usage(tmp_path).free
+    files.check_room(tmp_path / "new" / "folder", free // 2, "music")
+    text = f"No space left on device: music takes 1073741824 GiB, the disk mounted at {mount_of(tmp_path)} has "
+    with pytest.raises(OSError, match=re.escape(text)) as error:
+        files.check_room(tmp_path / "new" / "folder", 1 << 60, "music")
+    assert error.value.errno == errno.ENOSPC and error.value.filename == str(tmp_path / "new" / "folder")
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_named_and_leaves_the_old_file(tmp_path, number):
+    (tmp_path / "a.json").write_text("old")
+    text = f"No space left on device: the disk mounted at {mount_of(tmp_path)} has "
+    with pytest.raises(OSError, match=re.escape(text)) as error, files.atomic(tmp_path / "a.json") as temporary:
+        temporary.write_text("half")
+        raise OSError(number, os.strerror(number))  # of a write: without a name
+    assert (error.value.errno, error.value.filename) == (errno.ENOSPC, str(tmp_path / "a.json"))
+    assert os.listdir(tmp_path) == ["a.json"] and (tmp_path / "a.json").read_text() == "old"
+
+
+def test_other_errors_stay_as_they_are(tmp_path):
+    with pytest.raises(IsADirectoryError), files.atomic(tmp_path / "a.json"):
+        raise IsADirectoryError(errno.EISDIR, "Is a directory")

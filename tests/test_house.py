@@ -101,7 +101,7 @@ def test_every_layer_and_every_loss_is_in_its_file():
         for node in ast.walk(tree_of(module)):
             if isinstance(node, ast.ClassDef):
                 bases = " ".join(ast.unparse(base) for base in node.bases)
-                assert module in ("models.layers", "models.entropy_layers") or (
+                assert module in ("models.layers", "models.entropy_layers", "models.sparse_layers") or (
                     ".layers." not in bases and "Layer" not in bases
                 ), node.name
                 assert module == "models.losses" or "losses" not in bases, node.name

@@ -2,7 +2,6 @@
 
 import dataclasses
 import warnings
-from pathlib import Path
 
 import numpy as np
 import soxr
@@ -11,7 +10,7 @@ from joblib import Parallel, delayed
 from fmalib.codec import bitstream, contexts, file_codec, learned_contexts, rate_control
 from fmalib.codec.bitstream import Header
 from fmalib.codec.envelope_training import examples as of_envelope
-from fmalib.data import audio, formats
+from fmalib.data import audio
 from fmalib.progress import bar
 from fmalib.signal import mdct_frames
 
@@ -123,26 +122,6 @@ def _joined(parts, weight):
     """Returns the columns of each part, of lists of columns; a column of weights is the last."""
     joined = [[np.concatenate(each) for each in zip(*rows)] for rows in parts]
     return [(*part, np.full(len(part[0]), weight, np.float32)) for part in joined]
-
-
-def sound_files(music):
-    """Returns the sound files in a folder and below, or those that a text file names, a path a line.
-
-    Raises:
-        ValueError: there are none.
-    """
-    music = Path(music)
-    if music.is_dir():
-        found = sorted(path for path in music.rglob("*") if path.suffix.lower() in formats.SUFFIXES)
-    elif music.is_file():
-        found = [music.parent / line.strip() for line in music.read_text(encoding="utf-8").splitlines() if line.strip()]
-    else:
-        found = []
-    if not found:
-        raise ValueError(
-            f"music must be a folder with sound files, or a text file with their paths. Received: music={str(music)!r}"
-        )
-    return found
 
 
 def reader(paths):

@@ -217,8 +217,9 @@ def _write_shard(directory, name, tracks, root, sample_rate, stop):
                 writer.write(_example(track_id, audio).SerializeToString(deterministic=True))
                 facts["tracks"][track_id] = (len(audio), *_sums(audio))
     except tf.errors.OpError as error:
-        number = errno.ENOSPC if "No space left" in error.message else errno.EIO
-        raise OSError(number, f"The decoded audio cannot be written ({error.message})", str(directory / name)) from error
+        if any(os.strerror(number) in error.message for number in files.FULL):
+            raise files.full_disk(directory / name) from error
+        raise OSError(errno.EIO, f"The decoded audio cannot be written ({error.message})", str(directory / name)) from error
     size = (directory / name).stat().st_size
     files.write_json((directory / name).with_suffix(".json"), {"bytes": size, **facts}, checksum=True)
     return len(tracks)

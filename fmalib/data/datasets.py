@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from fmalib import paths
-from fmalib.data import file_facts, fma, genre_folder, splits, synth
+from fmalib.data import file_facts, fma, fma_archives, genre_folder, splits, synth
 from fmalib.data.splits import assert_artists_disjoint
 from fmalib.data.tracks import SPLITS, UNKNOWN_ARTIST, count_artists, describe_excluded
 
@@ -91,7 +91,7 @@ def load(dataset="synth", data_dir=None, *, split="official", tracks_per_genre=N
     """
     dataset = str(dataset)
     _check(dataset, split, tracks_per_genre, seed)
-    source = dataset if dataset == "synth" else "fma" if dataset in fma.ARCHIVES else "folder"
+    source = dataset if dataset == "synth" else "fma" if dataset in fma_archives.SUBSETS else "folder"
     root, (tracks, excluded) = _read_source(dataset, data_dir, tracks_per_genre or 40, seed)
     tracks = _keep_genres(tracks, genres)
     if split == "random70":
@@ -171,7 +171,7 @@ def _read_source(dataset, data_dir, tracks_per_genre, seed):
         # The corpus has a fixed seed of its own: the seed of a run must not change its training data.
         synth.make_corpus(root, tracks_per_genre=tracks_per_genre, seed=0)
         return root, fma.read(root, "fma_small")
-    if dataset in fma.ARCHIVES:
+    if dataset in fma_archives.SUBSETS:
         root = fma.find_root(dataset, data_dir)
         return root, fma.read(root, dataset)
     root = genre_folder.find_root(dataset, data_dir)

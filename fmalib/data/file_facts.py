@@ -7,7 +7,7 @@ import hashlib
 import joblib
 
 from fmalib import files, paths
-from fmalib.data import audio, ffmpeg, formats, tags
+from fmalib.data import audio, ffmpeg, formats, tags, transfer
 from fmalib.progress import bar
 
 FORMAT = 1  # raise it when durations or tags are read in another way
@@ -42,6 +42,15 @@ def digests(root, names):
         if isinstance(error, OSError):
             raise error
     return found
+
+
+def sha1s(root, names):
+    """Returns the SHA-1 of some whole files, in order, as hexadecimal strings; an OSError for one that cannot be read.
+
+    Args:
+        root, names: as for `of_files`.
+    """
+    return _once(root, names, transfer.digest, "sha1", {})
 
 
 def _once(root, names, read, kind, settings):

@@ -1,38 +1,25 @@
-"""The Free Music Archive in its own layout: facts of the data set, and reading its table.
-
-M. Defferrard, K. Benzi, P. Vandergheynst, X. Bresson, "FMA: A Dataset for Music Analysis", ISMIR 2017. Metadata CC BY 4.0;
-every track has its artist's own licence.
-"""
+"""The Free Music Archive in its own layout: finding it, and reading its table; `fma_archives` has its facts."""
 
 import contextlib
 import itertools
 import os
+import shlex
+import sys
 from pathlib import Path
 
 import pandas as pd
 
-from fmalib import paths
-from fmalib.data import formats
+from fmalib import files, paths
+from fmalib.data import formats, transfer
+from fmalib.data.fma_archives import ARCHIVES, BAD_CLIPS, METADATA, URL
 from fmalib.data.tracks import SPLITS, UNKNOWN_ARTIST, describe_excluded, join_excluded
 
-URL = "https://os.unil.cloud.switch.ch/fma/"
-METADATA = ("fma_metadata.zip", "f0df49ffe5f2a6008d7dc83c6915b31835dfe733", "342 MiB")
-ARCHIVES = {  # name: (archive, SHA-1, size)
-    "fma_small": ("fma_small.zip", "ade154f733639d52e35e32f5593efe5be76c6d70", "7.2 GiB"),
-    "fma_medium": ("fma_medium.zip", "c67b69ea232021025fca9231fc1c7c1a063ab50b", "22 GiB"),
-    "fma_large": ("fma_large.zip", "497109f4dd721066b5ce5e5f250ec604dc78939e", "93 GiB"),
-    "fma_full": ("fma_full.zip", "0f0ace23fbe9ba30ecb7e95f763e435ea802b8ab", "879 GiB"),
-}
 # fmt: off
 GENRES = (
     "Blues", "Classical", "Country", "Easy Listening", "Electronic", "Experimental", "Folk", "Hip-Hop",
     "Instrumental", "International", "Jazz", "Old-Time / Historic", "Pop", "Rock", "Soul-RnB", "Spoken",
 )
 CLIP_SECONDS = 30.0
-BAD_CLIPS = {
-    98565: "1.6 s long", 98567: "0.5 s long", 98569: "1.5 s long",
-    99134: "no audio", 108925: "no audio", 133297: "no audio",
-}
 COLUMNS = (
     ("set", "split"), ("set", "subset"), ("track", "genre_top"), ("track", "duration"), ("track", "title"),
     ("artist", "id"), ("artist", "name"), ("album", "id"), ("album", "title"),
@@ -43,14 +30,9 @@ SUBSETS = {"small": 0, "medium": 1, "large": 2, "full": 2}  # each holds the one
 
 def find_root(dataset, data_dir):
     """Returns the checked `data_dir` of an FMA subset."""
-    archive, sha1, size = ARCHIVES[dataset]
-    remedy = (
-        f"It must hold fma_metadata/tracks.csv and {dataset}/000/000002.mp3: unpack {METADATA[0]} ({METADATA[2]}, "
-        f"SHA-1 {METADATA[1]}) and {archive} ({size}, SHA-1 {sha1}) from {URL} there "
-        "(`python -m zipfile -e ARCHIVE FOLDER` reads their bzip2 compression)."
-    )
+    remedy = _remedy(dataset, data_dir)
     if not data_dir:
-        raise ValueError(f"{dataset} needs data_dir, the folder of your FMA download. {remedy} Received: data_dir={data_dir!r}")
+        raise ValueError(f"{dataset} needs data_dir, the folder of its files. {remedy} Received: data_dir={data_dir!r}")
     root = paths.resolve(data_dir)
     formats.check_allowed(root, f"data_dir={str(data_dir)!r}")
     if os.path.isdir(root.parent / "fma_metadata") and not os.path.exists(root / "fma_metadata"):
@@ -63,16 +45,39 @@ def find_root(dataset, data_dir):
     return root
 
 
-def read(root, subset):
-    """Returns (tracks, excluded) of an FMA subset under `root`."""
-    csv, name = root / "fma_metadata" / "tracks.csv", subset.removeprefix("fma_")
+def _remedy(dataset, data_dir):
+    """Returns sentences on how to get an FMA subset, for an error; in Colab, which cell to run."""
+    root, archives = paths.resolve(data_dir or "data"), [ARCHIVES[METADATA], ARCHIVES[dataset]]
+    begun = [root / METADATA, root / dataset, *(root / archive.file for archive in archives)]
+    run = f"python -m fmalib download {dataset} --data-dir {shlex.quote(str(data_dir or 'data'))}"
+    run = f"`!{run}` in a new cell" if "google.colab" in sys.modules else f"`{run}`"
+    size = files.in_words(sum(archive.size for archive in archives))
+    goes_on = ", which goes on where it stopped" if any(os.path.exists(transfer.part_of(path)) for path in begun) else ""
+    then = "" if data_dir else ", then set data_dir to 'data'"
+    return (
+        f"Run {run} ({size} to download{goes_on}){then}. "
+        f"In a copy of your own, the folder holds fma_metadata/tracks.csv and {dataset}/000/000002.mp3."
+    )
+
+
+def listed(root, subset):
+    """Returns FMA's rows of a subset under `root`, indexed by `track_id`; column `path`: the file, whether it is there or not.
+
+    The other columns are of COLUMNS, flattened to `set_split` and so on.
+    """
+    csv, name = root / METADATA / "tracks.csv", subset.removeprefix("fma_")
     table = _read_table(csv)
     table = table[table["set_subset"].map(SUBSETS) <= SUBSETS[name]].rename_axis("track_id")
     if table.empty:
         raise ValueError(f"{csv} lists no track of {subset}. Received: set/subset without {name!r}")
-    files = _files(root, subset)
+    found = _files(root, subset)
     names = [f"{subset}/{track_id // 1000:03d}/{track_id:06d}" for track_id in table.index]
-    table["path"] = [files.get(name, f"{name}.mp3") for name in names]
+    return table.assign(path=[found.get(name, f"{name}.mp3") for name in names])
+
+
+def read(root, subset):
+    """Returns (tracks, excluded) of an FMA subset under `root`."""
+    table = listed(root, subset)
     table["reason"] = [_why_excluded(row, root) for row in table.itertuples()]
     excluded = join_excluded([table[table["reason"] != ""]])
     kept = table[table["reason"] == ""].sort_index()
@@ -108,7 +113,7 @@ def _read_table(path):
         )
     if missing:
         raise ValueError(
-            f"{path} lacks columns of FMA's track table; take tracks.csv from {METADATA[0]} at {URL}. "
+            f"{path} lacks columns of FMA's track table; take tracks.csv from {ARCHIVES[METADATA].file} at {URL}. "
             f"Received: a table without {', '.join(missing)}"
         )
     # The whole table is 260 MB, so only nine of its 52 columns are parsed. pandas cannot choose columns under a two-level
@@ -125,7 +130,7 @@ def _read_table(path):
         if not table.index.is_unique:
             raise ValueError(f"track id {table.index[table.index.duplicated()][0]} occurs twice")
     except (ValueError, TypeError, IndexError) as error:  # a broken download, mostly
-        raise ValueError(f"{path} cannot be read; take tracks.csv from {METADATA[0]} at {URL}: {error}") from error
+        raise ValueError(f"{path} cannot be read; take tracks.csv from {ARCHIVES[METADATA].file} at {URL}: {error}") from error
     return table
 
 

@@ -101,3 +101,23 @@ def _libsndfile_knows(path):
             return sound.format not in ("MP3", "RAW")
     except (soundfile.SoundFileError, TypeError, ValueError):
         return False
+
+
+def sound_files(music):
+    """Returns the sound files in a folder and below, or those that a text file names, a path a line.
+
+    Raises:
+        ValueError: there are none.
+    """
+    music = Path(music)
+    if music.is_dir():
+        found = sorted(path for path in music.rglob("*") if path.suffix.lower() in SUFFIXES)
+    elif music.is_file():
+        found = [music.parent / line.strip() for line in music.read_text(encoding="utf-8").splitlines() if line.strip()]
+    else:
+        found = []
+    if not found:
+        raise ValueError(
+            f"music must be a folder with sound files, or a text file with their paths. Received: music={str(music)!r}"
+        )
+    return found

@@ -9,7 +9,7 @@ import pandas as pd
 from mutagen.id3 import TCON
 
 from fmalib import paths
-from fmalib.data import file_facts, fma, formats, splits, tags
+from fmalib.data import file_facts, fma, fma_archives, formats, splits, tags
 from fmalib.data.tracks import UNKNOWN_ARTIST, describe_excluded, excluded_table
 
 
@@ -18,12 +18,12 @@ def find_root(dataset, data_dir):
     root = paths.resolve(Path(data_dir) / dataset if data_dir else dataset)
     formats.check_allowed(root, f"dataset={dataset!r}")
     for place in (root, root.parent):
-        names = [name for name in fma.ARCHIVES if os.path.isdir(place / name)]
-        if os.path.isdir(place / "fma_metadata") and names and (place == root or root.name in fma.ARCHIVES):
+        names = [name for name in fma_archives.SUBSETS if os.path.isdir(place / name)]
+        if os.path.isdir(place / "fma_metadata") and names and (place == root or root.name in fma_archives.SUBSETS):
             use = f"use dataset={names[0]!r}, data_dir={str(place)!r}"
             raise ValueError(f"{place} is an FMA download: {use}. Received: dataset={dataset!r}")
     if not root.is_dir():
-        known = ["synth", *fma.ARCHIVES]
+        known = ["synth", *fma_archives.SUBSETS]
         hint = "".join(f" Did you mean {name!r}?" for name in difflib.get_close_matches(dataset, known, n=1))
         expected = f"neither a folder nor a data set known by name ({', '.join(known)})"
         raise FileNotFoundError(f"{root} is {expected}.{hint} Received: dataset={dataset!r}")
@@ -93,7 +93,7 @@ def _check_depth(root, files):
         for level in range(len(relative.parts) - 1):
             below[relative.parts[:level]].add(relative.parts[level])
     numbered = [top for top, names in below.items() if all(len(name) == 3 and name.isdecimal() for name in names)]
-    if numbered and (numbered[0] == () or numbered[0][-1] in fma.ARCHIVES):
+    if numbered and (numbered[0] == () or numbered[0][-1] in fma_archives.SUBSETS):
         raise ValueError(
             f"{root.joinpath(*numbered[0])} looks like the audio of FMA, whose genres are in fma_metadata/tracks.csv: use "
             "dataset='fma_small' (or its other name) and data_dir, the folder that holds both. "

@@ -8,12 +8,13 @@ import pandas as pd
 from fmalib.data import segments
 from fmalib.data.audio_cache import Cache
 from fmalib.data.datasets import Dataset
-from fmalib.genres import evaluation
+from fmalib.genres import evaluation, patch_latent
 from fmalib.models import architectures, original
 from fmalib.training import autoencoders
 
 CLASSIFIER_SAMPLES = 131_072  # of a time-domain classifier's segment at 44.1 kHz, in the study
 SHORTEST_RATE = 4500  # Hz: below it, the study's head has too few latent frames
+PATCH_SECONDS = 10  # of a segment, of classifiers on a patch autoencoder
 BATCH_SIZE = 32
 EPOCHS = {"autoencoder": 20, "frozen": 20, "finetuned": 20, "network": 24}
 
@@ -34,6 +35,9 @@ class Comparison:
         min_segments: an epoch has at least this many; a data set with fewer tracks gives several crops of each.
         head: function of (encoder, number of genres) that returns the uncompiled classifier of `latent_frozen`,
             `latent_finetuned` and `random_frozen`, its encoder frozen; None takes `classifiers.latent_classifier`.
+        network: function of `components` that returns the uncompiled autoencoder of `patches_svm` and the like; None takes
+            `patch_autoencoder.patch_autoencoder`.
+        music: sound files without labels, on which patch autoencoders train besides.
         progress: whether to show bars.
     """
 
@@ -53,6 +57,8 @@ class Comparison:
     segments_per_track: int = 5
     min_segments: int = 512
     head: Callable | None = None
+    network: Callable | None = None
+    music: tuple = ()
     progress: bool = True
 
     def __str__(self):
@@ -89,6 +95,12 @@ class Comparison:
         options = {"per_track": self.segments_per_track, "batch_size": BATCH_SIZE}
         return segments.fixed_segments(self.cache, getattr(self, split), self.length, **options)
 
+    def of_patches(self, encoder):
+        """Returns the comparison with a patch autoencoder and longer segments, since its codes are means over time."""
+        shortest = min(tracks["samples"].min() for tracks in (self.training, self.validation, self.test))
+        length = int(min(PATCH_SECONDS * self.cache.sample_rate, shortest))
+        return dataclasses.replace(self, encoder=encoder, length=length, autoencoder_length=length, head=None)
+
     def with_permuted_labels(self, seed):
         """Returns the comparison with permuted labels in training and validation."""
         parts = enumerate((self.training, self.validation))
@@ -115,14 +127,16 @@ def prepare(data, decoded, *, domain="time", encoder="study", latent=32, epochs=
 
     Args:
         data, decoded: the data set and its cache, at any sample rate; the study's are `architectures.SAMPLE_RATES`.
-        domain, encoder, latent: of the autoencoder, see `fmalib.models.architectures.ARCHITECTURES`.
+        domain, encoder, latent: of the autoencoder, see `fmalib.models.architectures.ARCHITECTURES`; or an encoder of
+            `patch_latent.ENCODERS`, in either domain.
         epochs: dict of the phases to change in `EPOCHS`.
-        **options: `segments_per_track`, `min_segments`, `head` and `progress`, see `Comparison`.
+        **options: `segments_per_track`, `min_segments`, `head`, `network`, `music` and `progress`, see `Comparison`.
 
     Raises:
         ValueError: no such autoencoder, too low a rate, or no track long enough.
     """
-    architectures.find(domain, encoder)
+    if encoder not in patch_latent.ENCODERS:
+        architectures.find(domain, encoder)
     if decoded.sample_rate < SHORTEST_RATE:
         raise ValueError(
             f"The classifier's poolings need {SHORTEST_RATE} Hz or more. Received: sample_rate={decoded.sample_rate}"
@@ -138,7 +152,9 @@ def prepare(data, decoded, *, domain="time", encoder="study", latent=32, epochs=
 
 
 def train_autoencoder(comparison, seed, *, trained=True):
-    """Returns the comparison's `autoencoders.Autoencoder`: trained or found, or with its first weights."""
+    """Returns the comparison's `autoencoders.Autoencoder` or `patch_latent.Encoder`: trained or found, or untrained."""
+    if comparison.encoder in patch_latent.ENCODERS:
+        return patch_latent.named(comparison, seed, learned=trained)
     pipeline = comparison.audio_pipeline(comparison.autoencoder_length, architectures.BATCH_SIZES[comparison.domain])
     options = {"latent": comparison.latent, "seed": seed}
     if not trained:
@@ -149,6 +165,8 @@ def train_autoencoder(comparison, seed, *, trained=True):
 
 def encoder_for(comparison, autoencoder):
     """Returns the autoencoder's encoder for the classifiers' segments."""
+    if comparison.encoder in patch_latent.ENCODERS:
+        return autoencoder.of_length(comparison.length)
     if comparison.length == comparison.autoencoder_length:
         return autoencoder.features
     return original.with_length(autoencoder.features, comparison.length)

@@ -16,7 +16,7 @@ from fmalib.codec import listening
 from fmalib.data import audio_cache
 from fmalib.data.segments import VALIDATION_SEGMENTS
 from fmalib.data.tracks import SPLITS
-from fmalib.genres import codec_latent, descriptors, pooling, probes
+from fmalib.genres import codec_latent, descriptors, patch_latent, pooling, probes
 from fmalib.genres.comparison import BATCH_SIZE, check_genres, encoder_for, train_autoencoder
 from fmalib.genres.results import Result, pooled
 from fmalib.models import audeep, classifiers
@@ -24,6 +24,7 @@ from fmalib.training import runs
 
 FMA_SMALL = 6400  # training clips, for which times are extrapolated
 MIXUP = 0.3
+PATCH_RATE = 3e-4  # of learning, where a patch autoencoder is fine-tuned: a higher one forgets patterns
 PATIENCE = 7  # epochs without a better validation loss; the learning rate falls within five
 PERMUTED = "shuffled_"  # before a system's name: the same on permuted labels
 
@@ -114,18 +115,20 @@ def _folds(comparison):
     return comparison if isinstance(comparison, list) else [comparison]
 
 
-def compiled(model, pipeline, first_epoch=0):
-    """Returns the classifier with the study's optimizer, Adam at 1e-3, a quarter less every five epochs, and the labels' loss.
+def compiled(model, pipeline, first_epoch=0, rate=1e-3):
+    """Returns the classifier with the study's optimizer, Adam, its rate a quarter less every five epochs, and the labels' loss.
 
     `first_epoch` counts the epochs of an earlier phase, for the learning rate.
     """
     loss = "categorical_crossentropy" if pipeline.n_classes else "sparse_categorical_crossentropy"
-    rate = runs.staircase(1e-3, steps_per_epoch=pipeline.steps_per_epoch, first_epoch=first_epoch)
+    rate = runs.staircase(rate, steps_per_epoch=pipeline.steps_per_epoch, first_epoch=first_epoch)
     model.compile(keras.optimizers.Adam(rate), loss, metrics=["accuracy"])
     return model
 
 
-def _head(comparison, seed, *, head="study", mixup=0.0, finetune=True, trained=True):
+def _head(comparison, seed, *, head="study", mixup=0.0, finetune=True, trained=True, encoder=None):
+    if (encoder or comparison.encoder) in patch_latent.ENCODERS:
+        comparison, head = comparison.of_patches(encoder or comparison.encoder), "patterns"
     autoencoder = train_autoencoder(comparison, seed, trained=trained)
     pipeline, name = comparison.pipeline(mixup), f"{autoencoder.name}_{head}"
     build = comparison.head if comparison.head and head == "study" else partial(classifiers.latent_classifier, head=head)
@@ -134,7 +137,8 @@ def _head(comparison, seed, *, head="study", mixup=0.0, finetune=True, trained=T
         return compiled(build(encoder_for(comparison, autoencoder), len(comparison.data.genres)), pipeline)
 
     def unfrozen():
-        return compiled(classifiers.unfrozen(trainings["frozen"].model), pipeline, comparison.epochs["frozen"])
+        rate = PATCH_RATE if head == "patterns" else 1e-3
+        return compiled(classifiers.unfrozen(trainings["frozen"].model), pipeline, comparison.epochs["frozen"], rate)
 
     trainings = {"frozen": _train(f"{name}_frozen", frozen, pipeline, "frozen", comparison, seed)}
     if finetune:
@@ -168,6 +172,8 @@ def _audeep(comparison, seed):
 
 
 def _latent_probe(comparison, seed, *, kind="linear", trained=True):
+    if comparison.encoder in patch_latent.ENCODERS:
+        return _patches(comparison, seed, kind=kind, encoder=comparison.encoder, learned=trained)
     autoencoder = train_autoencoder(comparison, seed, trained=trained)
     encoder, seconds = encoder_for(comparison, autoencoder), autoencoder.seconds if autoencoder.run else 0.0
     result = _probe(comparison, seed, autoencoder.name, encoder, kind, seconds=seconds)
@@ -203,12 +209,28 @@ def _codec_probe(comparison, seed, *, kind="linear", step=listening.USUAL):
     return _probe_result(comparison, seed, kind, tables[step], comparison.rows)
 
 
-def _mfcc_svm(comparison, seed):
+def _patches(comparison, seed, *, kind="svm", encoder="patches", learned=True):
+    """Returns the result of a probe on the latent of a patch autoencoder, over whole clips."""
+    found = patch_latent.named(comparison, seed, encoder=encoder, learned=learned)
+    table = patch_latent.table(found, comparison.cache, _tracks(comparison), progress=comparison.progress)
+    result = _probe_result(comparison, seed, kind, table, _whole_clips(comparison))
+    facts = {"seconds": found.seconds + table.seconds, "runs": (found.run,) if found.run else ()}
+    facts |= {"n_parameters": found.of_length().count_params() + result.n_parameters}
+    return dataclasses.replace(result, description=f"{result.description}; {found}", **facts)
+
+
+def _whole_clips(comparison):
+    """Returns a function of a split's name that returns its segment table, with one row a clip."""
+
     def rows(split):
         return getattr(comparison, split).reset_index()[["track_id", "label", "artist"]].assign(start=0)
 
+    return rows
+
+
+def _mfcc_svm(comparison, seed):
     table = descriptors.mfcc_table(comparison.cache, progress=comparison.progress)
-    result = _probe_result(comparison, seed, "svm", table, rows)
+    result = _probe_result(comparison, seed, "svm", table, _whole_clips(comparison))
     return dataclasses.replace(result, description=f"{result.description} of 140 MFCC statistics")
 
 
@@ -295,6 +317,15 @@ SYSTEMS = {
     "latent_linear": System(_latent_probe, "linear probe on the pooled latent"),
     "latent_knn": System(partial(_latent_probe, kind="knn"), "k nearest neighbours in the pooled latent"),
     "latent_svm": System(partial(_latent_probe, kind="svm"), "support vector machine on the pooled latent"),
+    "patches_linear": System(
+        partial(_patches, kind="linear"), "linear probe on our sparse autoencoder of log-mel patches, over the whole clip"),
+    "patches_svm": System(_patches, "support vector machine on our sparse autoencoder of log-mel patches, over the whole clip"),
+    "patches_finetuned": System(
+        partial(_head, encoder="patches", mixup=MIXUP), "a linear head on that autoencoder, then everything trained gently"),
+    "pretrained_linear": System(
+        partial(_patches, kind="linear", encoder="pretrained"), "linear probe on that autoencoder with the package's weights"),
+    "pretrained_svm": System(
+        partial(_patches, encoder="pretrained"), "support vector machine on that autoencoder with the package's weights"),
     "codec_linear": System(_codec_probe, "linear probe on the latent that the codec sends, the envelope of bands"),
     "codec_svm": System(partial(_codec_probe, kind="svm"), "support vector machine on the latent that the codec sends"),
     "cnn": System(
@@ -305,6 +336,8 @@ SYSTEMS = {
     "audeep": System(_audeep, "recurrent sequence autoencoder (auDeep) and a linear probe"),
     "mfcc_svm": System(_mfcc_svm, "control: statistics of MFCCs over the whole clip, and an SVM"),
     "mel_pca": System(_mel_pca, "control: principal components of log-mel frames, pooled as the latent, and a linear probe"),
+    "patches_random": System(
+        partial(_patches, learned=False), "control: support vector machine on the untrained autoencoder of whitened patches"),
     "random_encoder": System(
         partial(_latent_probe, trained=False),
         "control: linear probe on the untrained encoder (of `sparse`, a plain MDCT: nothing random)"),

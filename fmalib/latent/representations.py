@@ -13,10 +13,10 @@ from fmalib import content, files
 from fmalib.codec import listening
 from fmalib.data import audio, audio_cache, segments
 from fmalib.data.tracks import SPLITS, join_excluded
-from fmalib.genres import codec_latent, descriptors, pooling, systems
+from fmalib.genres import codec_latent, descriptors, patch_latent, pooling, systems
 from fmalib.genres.comparison import prepare as prepare_comparison
 from fmalib.genres.comparison import train_autoencoder
-from fmalib.models import architectures, original
+from fmalib.models import architectures, original, patch_autoencoder
 from fmalib.models.layers import LogMel
 from fmalib.progress import bar
 from fmalib.signal import mel
@@ -75,14 +75,16 @@ def prepare(data, decoded, *, domain="frequency", encoder="study", latent=64, pe
 
     Args:
         data, decoded: the data set, and a dict from domain to its cache, `"frequency"` and `"time"`.
-        domain, encoder, latent: the named autoencoder, see `fmalib.models.architectures.ARCHITECTURES`.
+        domain, encoder, latent: the named autoencoder, see `fmalib.genres.comparison.prepare`; an encoder of
+            `patch_latent.ENCODERS` needs the domain `"time"`.
         per_track: segments of each track.
         options: `epochs`, `min_segments` and `progress` of `fmalib.genres.comparison.prepare`.
 
     Raises:
         ValueError: no such autoencoder, or no track long enough for a segment.
     """
-    architectures.find(domain, encoder)
+    if encoder not in patch_latent.ENCODERS:
+        architectures.find(domain, encoder)
     networks = {name: ("study", size) for name, size in OTHER_LATENTS.items()} | {domain: (encoder, latent)}
     options["segments_per_track"] = per_track
     comparisons = {
@@ -135,6 +137,8 @@ def segment_audio(shared, rows, samples=None):
 def _latent(shared, seed, *, domain="frequency", encoder=None, same_size=False, trained=True):
     """Returns the pooled latent of the named autoencoder, or of another one at its own size or at the named one's."""
     comparison = shared.comparison
+    if not encoder and comparison.encoder in patch_latent.ENCODERS:
+        return _patches(shared, seed, encoder=comparison.encoder, learned=trained)
     if encoder:
         named = domain == shared.domain and (same_size or encoder == comparison.encoder)
         latent = comparison.latent if named else OTHER_LATENTS[domain]
@@ -204,6 +208,14 @@ def _mfcc(shared, seed):
     return pooling.Features(kept["values"], kept["track_ids"], {"all": slice(None)}, float(kept["seconds"]))
 
 
+def _patches(shared, seed, *, encoder="patches", learned=True):
+    """Returns the latent of a patch autoencoder, pooled over each segment."""
+    comparison = shared.comparisons["time"]
+    found = patch_latent.named(comparison, seed, encoder=encoder, learned=learned)
+    codes = found.of_length(length(comparison.cache.sample_rate))
+    return _features(found.name, keras.Model(codes.input, patch_autoencoder.pooled(codes.output)), shared, comparison)
+
+
 def _codec(shared, seed):
     comparison, cache = shared.comparisons["frequency"], shared.comparisons["frequency"].cache
     sizes, tracks = (length(cache.sample_rate), shared.per_track), _rows_of(cache, shared.tracks)
@@ -232,6 +244,13 @@ REPRESENTATIONS = {
     "variational": _pooled("pooled latent of a variational autoencoder of MDCT frames", encoder="variational", same_size=True),
     "linear": _pooled("control: pooled PCA of MDCT frames, as many components as channels", encoder="pca", same_size=True),
     "untrained": _pooled("control: pooled latent of the named autoencoder before training", trained=False),
+    "patches": Representation(_patches, "sparse autoencoder of log-mel patches, trained on the training tracks"),
+    "pretrained": Representation(
+        functools.partial(_patches, encoder="pretrained"), "the same autoencoder with the package's weights, of other music"
+    ),
+    "patches_untrained": Representation(
+        functools.partial(_patches, learned=False), "control: the same autoencoder before training, its whitening fitted"
+    ),
     "classifier": Representation(
         _classifier, "last features of a genre classifier on the named latent: SUPERVISED on training", supervised=True
     ),

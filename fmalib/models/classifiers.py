@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from fmalib.models import patch_autoencoder
 from fmalib.models.layers import LogCompression, LogMel, RandomGain, SpecAugment
 from fmalib.models.original import l2_penalty
 from fmalib.signal import mel
@@ -29,7 +30,7 @@ def latent_classifier(encoder, n_genres, *, head="study", weight_decay=1e-5):
         head: `study`: layer normalisation over the latent; twice Conv1D 32 (kernel 5), ReLU, max-pooling 5; Dense 100, ReLU;
             at least 49 frames. `lstm`: layer normalisation, LSTM 100; of the study's frequency branch only "LSTM" is known.
             `pooled`: ours: energy in about 128 blocks of frames, logarithmic compression, SpecAugment, and the convolutions
-            of `genre_cnn`.
+            of `genre_cnn`. `patterns`: how much a patch autoencoder uses each pattern, over time.
         weight_decay: as for `original.time_autoencoder`.
 
     Returns:
@@ -83,7 +84,13 @@ def _pooled_head(x, decay):
     return _convolutions(x, _kernel(decay), "head_")
 
 
-HEADS = {"study": _study_head, "lstm": _lstm_head, "pooled": _pooled_head}
+def _patterns_head(x, decay):
+    x = patch_autoencoder.pooled(x)
+    x = _norm("norm", center=False, scale=False)(x)
+    return layers.Dropout(0.5, seed=0, name="head_dropout")(x)
+
+
+HEADS = {"study": _study_head, "lstm": _lstm_head, "pooled": _pooled_head, "patterns": _patterns_head}
 
 
 def genre_cnn(n_genres, *, samples, sample_rate, weight_decay=1e-5):

@@ -148,9 +148,9 @@ class FromCodewords(_SinglePrecision):
 class LogMel(_SinglePrecision):
     """Audio `(batch, samples)` to its log-mel spectrogram `(batch, frames, n_mels)`: `mel.log_mel` as a layer."""
 
-    def __init__(self, sample_rate, n_mels, n_fft, hop, **options):
+    def __init__(self, sample_rate, n_mels, n_fft, hop, highest=None, **options):
         super().__init__(**options)
-        self.settings = {"sample_rate": sample_rate, "n_mels": n_mels, "n_fft": n_fft, "hop": hop}
+        self.settings = {"sample_rate": sample_rate, "n_mels": n_mels, "n_fft": n_fft, "hop": hop, "highest": highest}
 
     def call(self, audio):
         return mel.log_mel(audio, **self.settings)

@@ -92,3 +92,21 @@ def filter_patches(kernels, title):
     figure.colorbar(shown, ax=figure.axes, label="weight", shrink=0.8)
     figure.suptitle(title)
     return figure
+
+
+def patterns(pictures, title, *, columns=8):
+    """Returns patterns of a patch autoencoder as images on one colour scale, time from left to right, low bands below.
+
+    Args:
+        pictures: array `(patterns, frames, bands)` of one second each, in any unit, 0 where nothing is added.
+    """
+    size = np.quantile(np.abs(pictures), 0.995) or 1.0
+    figure, grid = style.panels(len(pictures), min(columns, len(pictures)), (1.35, 1.3), sharex=True, sharey=True)
+    for axes, picture in zip(grid, pictures):
+        extent = (0, 1, 0.5, picture.shape[1] + 0.5)
+        shown = axes.imshow(picture.T, aspect="auto", origin="lower", cmap="RdBu_r", vmin=-size, vmax=size, extent=extent)
+        axes.set(xticks=[0, 1])
+    style.label_outer(grid, min(columns, len(pictures)), "time / s", "band")
+    figure.colorbar(shown, ax=figure.axes, label="level / dB", shrink=0.8, extend="both")
+    figure.suptitle(title)
+    return figure

@@ -16,7 +16,7 @@ def frame_sizes(sample_rate):
     return n_fft, n_fft // 2
 
 
-def log_mel(audio, *, sample_rate, n_mels, n_fft, hop):
+def log_mel(audio, *, sample_rate, n_mels, n_fft, hop, highest=None):
     """Returns the log-mel spectrogram, in units of 20 dB around -40 dB, -2 or more.
 
     Most music lies between -1 and 3. A sine at full scale reaches 3.2 to 4.
@@ -24,12 +24,15 @@ def log_mel(audio, *, sample_rate, n_mels, n_fft, hop):
     Args:
         audio: float tensor of shape `(batch, samples)` at full scale 1.
         sample_rate: Hz.
-        n_mels: bands from 0 Hz to half the sample rate.
+        n_mels: number of bands.
         n_fft, hop: of the STFT, in samples.
+        highest: frequency in Hz to which the bands reach from 0; None takes half the sample rate.
 
     Returns:
         float32 tensor of shape `(batch, frames, n_mels)` of `samples // hop + 1` frames.
     """
-    bands = stft.mel(stft.stft(audio, n_fft=n_fft, hop=hop), sample_rate=sample_rate, n_fft=n_fft, n_mels=n_mels)
+    bands = stft.mel(
+        stft.stft(audio, n_fft=n_fft, hop=hop), sample_rate=sample_rate, n_fft=n_fft, n_mels=n_mels, highest=highest
+    )
     decibels = 10.0 / np.log(10.0) * tf.math.log(tf.maximum(bands, FLOOR))
     return (decibels + 40.0) / RANGE_DB

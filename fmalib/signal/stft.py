@@ -80,15 +80,16 @@ def log_magnitude(spectrum, *, floor_db=-100.0):
     return 10.0 / math.log(10.0) * tf.math.log(tf.maximum(power, 10.0 ** (floor_db / 10.0)))
 
 
-def mel(spectrum, *, sample_rate, n_fft=512, n_mels=64):
+def mel(spectrum, *, sample_rate, n_fft=512, n_mels=64, highest=None):
     """Returns the power `(..., frames, n_mels)` in mel bands (Slaney's scale and normalisation, librosa's default).
 
     Args:
         spectrum: complex tensor of shape `(..., frames, bins)` by `stft` with the same `n_fft`.
-        sample_rate: Hz; the bands reach from 0 Hz to half of it.
+        sample_rate: Hz.
+        highest: frequency in Hz to which the bands reach from 0; None takes half the sample rate.
     """
     power = tf.math.real(spectrum) ** 2 + tf.math.imag(spectrum) ** 2
-    return tf.tensordot(power, _mel_matrix(sample_rate, n_fft, n_mels), axes=1)
+    return tf.tensordot(power, _mel_matrix(sample_rate, n_fft, n_mels, highest), axes=1)
 
 
 def _check(n_fft, hop):
@@ -116,7 +117,7 @@ def _window_sum(n_fft, hop, count):
 
 
 @functools.lru_cache
-def _mel_matrix(sample_rate, n_fft, n_mels):
+def _mel_matrix(sample_rate, n_fft, n_mels, highest):
     import librosa
 
-    return librosa.filters.mel(sr=sample_rate, n_fft=n_fft, n_mels=n_mels).T
+    return librosa.filters.mel(sr=sample_rate, n_fft=n_fft, n_mels=n_mels, fmax=highest).T

@@ -14,6 +14,7 @@ import soxr
 from keras import layers, ops
 
 from fmalib.codec import envelope, envelope_training, examples, integer_network, learned_envelope, levels
+from fmalib.data import formats
 
 ROWS, BLOCKS = envelope.ROWS, 8  # frames of a block, blocks of a training crop
 DECIBEL = 10 * np.log10(2)  # of an octave of power
@@ -144,7 +145,7 @@ def main():
     given = parser.parse_args()
     keras.utils.set_random_seed(given.seed)
     weights = integer_network.load(given.weights) if given.weights else learned_envelope.network()
-    paths = examples.sound_files(given.music)
+    paths = formats.sound_files(given.music)
     order = np.random.default_rng(given.seed).permutation(len(paths))
     held, heard = (pictures_of([paths[n] for n in some], given.rate) for some in np.split(order, [max(1, len(paths) // 5)]))
     length = ROWS * BLOCKS

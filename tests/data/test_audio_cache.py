@@ -1,6 +1,7 @@
 import hashlib
 import os
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -11,7 +12,7 @@ import pytest
 import soundfile
 from helpers import run_bound, tone
 
-from fmalib.data import audio, audio_cache, datasets, segments
+from fmalib.data import audio, audio_cache, datasets, file_facts, segments
 
 
 def load(folder):
@@ -178,6 +179,18 @@ def test_bad_files_are_counted_named_and_skipped(genre_folder, tmp_path, capfd):
     assert "2 tracks left out" in str(built) and "Low/silent.wav" in str(built)
     assert len(built.tracks) == 21
     assert capfd.readouterr().err == ""  # mpg123 would complain here
+
+
+def test_a_recording_over_2_gib_is_left_out_by_name(genre_folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(file_facts, "digests", lambda root, names: names)  # reading 2 GiB takes seconds
+    size, rate = (1 << 31) + 2, 44_100
+    with open(genre_folder / "Low" / "long.wav", "wb") as file:  # its audio is a hole, which takes no place on the disk
+        file.write(struct.pack("<4sI8sI", b"RIFF", size + 36, b"WAVEfmt ", 16))
+        file.write(struct.pack("<HHIIHH4sI", 1, 1, rate, 2 * rate, 2, 16, b"data", size))
+        file.truncate(size + 44)
+    built = audio_cache.build(load(genre_folder), rate, cache_dir=tmp_path / "cache", progress=False)
+    assert built.failed.to_numpy().tolist() == [["Low/long.wav", "longer than 3.4 h at 44100 Hz: cut it into pieces"]]
+    assert len(built.tracks) == 20 and "1 (longer than 3.4 h at 44100 Hz): Low/long.wav (cut it into pieces)" in str(built)
 
 
 def test_a_file_that_is_away_stops_the_build_and_is_taken_later(genre_folder, tmp_path, small_shards):

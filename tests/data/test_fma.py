@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import sys
+import types
 
 import pytest
 import soundfile
@@ -69,10 +71,27 @@ def test_all_audio_missing(fma_folder):
 
 
 @pytest.mark.parametrize("remove", ["", "fma_metadata", "fma_small"])
-def test_wrong_data_dir_names_the_missing_folder_and_its_source(fma_folder, remove):
+def test_wrong_data_dir_names_the_missing_folder_and_the_command(fma_folder, remove):
     shutil.rmtree(fma_folder / remove)
-    with pytest.raises(FileNotFoundError, match=r"does not exist.*fma_small\.zip.*SHA-1 ade154f.*Received: data_dir="):
+    with pytest.raises(FileNotFoundError) as error:
         datasets.load("fma_small", fma_folder)
+    assert str(error.value) == (
+        f"{fma_folder / remove} does not exist. Run `python -m fmalib download fma_small --data-dir {fma_folder}` (7.5 GiB to "
+        "download). In a copy of your own, the folder holds fma_metadata/tracks.csv and fma_small/000/000002.mp3. "
+        f"Received: data_dir={str(fma_folder)!r}"
+    )
+
+
+@pytest.mark.parametrize("begun", ["fma_small.part", "fma_metadata.zip.part"])
+def test_a_download_that_stopped_is_known(tmp_path, begun):
+    (tmp_path / begun).mkdir()
+    with pytest.raises(FileNotFoundError, match=r"\(7\.5 GiB to download, which goes on where it stopped\)"):
+        datasets.load("fma_small", tmp_path)
+
+
+def test_a_folder_with_a_blank_is_quoted_in_the_command(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"--data-dir 'my music'`"):
+        datasets.load("fma_small", "my music")
 
 
 def test_the_archives_folder_is_not_data_dir(fma_folder):
@@ -81,8 +100,19 @@ def test_the_archives_folder_is_not_data_dir(fma_folder):
 
 
 def test_no_data_dir():
-    with pytest.raises(ValueError, match=r"needs data_dir.*Received: data_dir=None"):
+    with pytest.raises(ValueError) as error:
         datasets.load("fma_medium")
+    assert str(error.value) == (
+        "fma_medium needs data_dir, the folder of its files. Run `python -m fmalib download fma_medium --data-dir data` (22 "
+        "GiB to download), then set data_dir to 'data'. In a copy of your own, the folder holds fma_metadata/tracks.csv and "
+        "fma_medium/000/000002.mp3. Received: data_dir=None"
+    )
+
+
+def test_colab_is_told_which_cell_to_run(monkeypatch):
+    monkeypatch.setitem(sys.modules, "google.colab", types.ModuleType("google.colab"))
+    with pytest.raises(ValueError, match=r"Run `!python -m fmalib download fma_small --data-dir data` in a new cell \(7"):
+        datasets.load("fma_small")
 
 
 @pytest.mark.parametrize("old, new", [("1002,", "2,"), ("1002,", "x,"), (",100,", ",1:40,"), ("Title 1003", '"Title 1003')])

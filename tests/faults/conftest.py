@@ -54,7 +54,8 @@ def fork(name, folder):
     for file in ("started", "result.json"):
         (folder / file).unlink(missing_ok=True)
     (folder / "log").touch()
-    os.environ["PYTHONPATH"] = str(Path(jobs.__file__).parents[1])  # the server finds its modules by this alone
+    # The server finds its modules by this alone; jobs then test this checkout, whichever one is installed.
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(jobs.__file__).parents[1]), str(jobs.REPOSITORY)])
     server = multiprocessing.get_context("forkserver")
     server.set_forkserver_preload(["faults.preloaded"])
     process = server.Process(target=jobs.forked, args=(name, folder))

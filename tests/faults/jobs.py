@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import traceback
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,21 @@ def corpus(folder):
     from fmalib.data import synth
 
     return files_in(synth.make_corpus(folder / "corpus", tracks_per_genre=6, n_jobs=2, **SILENT))
+
+
+def unpacking(folder):
+    """An archive of the music, unpacked."""
+    from fmalib import files
+    from fmalib.data import extract
+
+    archive, music = folder / "archive.zip", folder / "music"
+    files.sweep(folder, archive.name)
+    if not archive.exists():
+        with files.atomic(archive) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_BZIP2) as file:
+            for path in sorted(music.rglob("*.wav")):
+                file.write(path, Path("unpacked") / path.relative_to(music))
+    extract.unpack(archive, folder / "unpacked", **SILENT)
+    return files_in(folder / "unpacked")
 
 
 def _decoded(folder):
@@ -153,7 +169,9 @@ def _timeless(value):
     return [_timeless(part) for part in value] if isinstance(value, list) else value
 
 
-JOBS = {job.__name__: job for job in (corpus, cache, training_frequency, training_time, finetuning, tables, notebook)}
+JOBS = {
+    job.__name__: job for job in (corpus, unpacking, cache, training_frequency, training_time, finetuning, tables, notebook)
+}
 
 
 def environment(folder):

@@ -39,13 +39,24 @@ def own_runs(monkeypatch, tmp_path_factory):
     monkeypatch.setenv("FMALIB_RUNS", str(folder))
 
 
-SLOW = ("bbnn", "audeep", "latent_lstm", "latent_pooled", "random_frozen")
+SLOW = (
+    "bbnn",
+    "audeep",
+    "latent_lstm",
+    "latent_pooled",
+    "random_frozen",
+    "patches_linear",
+    "patches_random",
+    "patches_finetuned",
+)
+AT_8_KHZ = [name for name in systems.SYSTEMS if not name.startswith("pretrained")]  # those are in test_patch_latent
+WHOLE_CLIPS = ("mfcc_svm", "patches_svm", "patches_linear", "patches_random")
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in systems.SYSTEMS])
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in AT_8_KHZ])
 def test_every_system_runs_by_name_on_a_folder_of_genres(tones, name):
     result = systems.run(name, tones)
-    n_rows = len(tones.test) * (1 if name == "mfcc_svm" else 3)
+    n_rows = len(tones.test) * (1 if name in WHOLE_CLIPS else 3)
     assert result.name == name and result.probabilities.shape == (n_rows, 2) and len(result.rows) == n_rows
     np.testing.assert_allclose(result.probabilities.sum(axis=1), 1, atol=1e-4)
     assert set(result.votes.index) == set(tones.test.index)
@@ -55,7 +66,7 @@ def test_every_system_runs_by_name_on_a_folder_of_genres(tones, name):
     assert (result.model is not None) == (name in ("cnn", "bbnn", "random_frozen") or name in LATENT_HEADS)
 
 
-LATENT_HEADS = ("latent_frozen", "latent_finetuned", "latent_lstm", "latent_pooled")
+LATENT_HEADS = ("latent_frozen", "latent_finetuned", "latent_lstm", "latent_pooled", "patches_finetuned")
 
 
 @pytest.mark.parametrize("name", ["mfcc_svm", "mel_pca", "codec_linear"])

@@ -36,7 +36,16 @@ def test_rows_are_those_of_the_segments(shared):
 
 @pytest.mark.parametrize(
     "name, n_features",
-    [("untrained", 72), ("linear", 72), ("time", 288), ("log_mel", 256), ("codec", 119), ("mfcc", 140), ("classifier", 100)],
+    [
+        ("untrained", 72),
+        ("linear", 72),
+        ("time", 288),
+        ("log_mel", 256),
+        ("codec", 119),
+        ("mfcc", 140),
+        ("pretrained", 1024),
+        ("classifier", 100),
+    ],
 )
 def test_every_representation_describes_all_segments(shared, name, n_features):
     table = representations.represent(name, shared)

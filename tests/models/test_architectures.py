@@ -68,6 +68,7 @@ def output(model, audio):
     return np.asarray(model(audio[:, : model.input.shape[1]], training=False))
 
 
+@pytest.mark.slow
 def test_every_model_loads_in_a_process_that_knows_only_the_layers(models, audio, tmp_path):
     np.save(tmp_path / "audio.npy", audio)
     for name, model in models.items():

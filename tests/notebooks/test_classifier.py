@@ -155,6 +155,7 @@ def test_wrong_parameters_fail_with_one_clear_error(tmp_path, options, message):
     assert not (tmp_path / "metrics.json").exists()
 
 
+@pytest.mark.slow
 def test_a_folder_of_genres_is_cross_validated(genre_folder, tmp_path):
     options = ["-p", "dataset", str(genre_folder), "-p", "sample_rate", "8000", "-p", "quick", "True", "-p", "folds", "2"]
     options += ["-p", "systems", "mfcc_svm,latent_linear"]
@@ -173,6 +174,7 @@ def test_a_folder_of_genres_is_cross_validated(genre_folder, tmp_path):
     assert "The network above is not trained" in text
 
 
+@pytest.mark.slow
 def test_real_music(real_music, tmp_path):
     options = [
         "-p",

@@ -155,6 +155,7 @@ def test_the_library_finds_what_the_notebook_trained(built, pipeline, domain, la
     assert found.run == trained.run and " trained: " in str(trained) and " found: " in str(found)
 
 
+@pytest.mark.slow
 def test_an_edited_network_trains_anew_and_runs_to_the_end(executed, tmp_path):
     out = executed("02_autoencoder.ipynb")
     before = json.loads((out / "metrics.json").read_text())

@@ -41,6 +41,7 @@ def test_metrics_of_the_small_run(executed):
     assert -1 <= metrics["methods"]["lda"]["silhouette"] <= 1
 
 
+@pytest.mark.slow
 def test_the_reducers_are_those_of_the_library():
     cells = [cell.source for cell in nbformat.read(REPOSITORY / "notebooks" / NAME, 4).cells if cell.cell_type == "code"]
     variables = {}
@@ -77,6 +78,7 @@ def one_genre(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("methods, drawn", [("pca,lda", ["pca"]), pytest.param("lda", [], marks=pytest.mark.slow)])
 def test_one_genre_is_mapped_without_what_needs_two(one_genre, tmp_path, methods, drawn):
     options = ["-p", "quick", "True", "-p", "methods", methods, "-p", "features", "classifier,mfcc", "-p", "epochs", "1"]

@@ -142,6 +142,7 @@ def test_an_interrupted_run_ends_as_an_undisturbed_one(pipeline, tmp_path, monke
     pd.testing.assert_frame_equal(losses(undisturbed), losses(resumed))
 
 
+@pytest.mark.slow
 def test_dropout_augmentation_and_mixup_resume_exactly(pipeline, tmp_path, monkeypatch):
     """Keras saves no random state with the weights: every epoch's noise follows from seed and epoch instead."""
     noisy = dataclasses.replace(pipeline, target="label", length=8000, n_classes=2, mixup=0.3)
@@ -455,6 +456,7 @@ def test_a_renamed_model_resumes_a_stopped_run(pipeline, tmp_path, monkeypatch):
     assert not resumed.loaded and same_weights(undisturbed.model, resumed.model)
 
 
+@pytest.mark.slow
 def test_a_model_trained_before_resumes_at_the_right_epoch(pipeline, tmp_path, monkeypatch):
     """An earlier training has left steps in the optimizer, which are no epochs of this one."""
 
