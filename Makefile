@@ -69,7 +69,7 @@ report: setup $(addprefix report-,$(NOTEBOOKS))
 
 # The whole ladder of latent sizes, all losses and all representations would keep the report from ending within 20 minutes.
 # With ten epochs, 04 and 06 find the autoencoder that 02 has trained.
-report-04_latent_space: OPTIONS := -p epochs 10 -p features latent,untrained,linear,classifier,log_mel
+report-04_latent_space: OPTIONS := -p epochs 10 -p features patches,latent,untrained,classifier,log_mel
 report-06_clusters: OPTIONS := -p epochs 10 -p features latent,untrained,linear,classifier,log_mel -p updates 6
 report-05_compression: OPTIONS := -p latents 256,64 -p losses mse,l1,mse_tv,log_stft_l1
 

@@ -129,7 +129,7 @@ def pretrain_files(music, weights, seed=0):
         runs.set_seed(seed)
         network = patch_autoencoder.patch_autoencoder(components=patches.training.shape[1])
         run = patch_training.train(network, patches, seed=seed)
-    except ValueError as error:  # no sound file, or one that cannot be decoded
+    except ValueError as error:  # no sound file that lasts a second
         print(f"error: {error}", file=sys.stderr)
         return NO_MODEL
     patch_training.save(weights, run.model, patches.whitening, patches.sample_rate)

@@ -133,6 +133,9 @@ metrics = {
 # each frame. Notebook 02 builds one layer by layer. A map needs one vector a segment, so latents are pooled over time:
 # energies of a few frames, their logarithms, decorrelated, and statistics of these over the segment.
 #
+# `patches` is our sparse autoencoder of notebook 03: how much a segment uses each of 1024 patterns of one second. Its control
+# `patches_untrained` has random patterns. `pretrained` has patterns that the package brings, from other music.
+#
 # `codec` is the latent that the codec of notebook 05 sends: powers of bands, transformed and rounded, pooled over time.
 # The linear autoencoder, log-mel bands and MFCCs are controls: a latent should show more than they do. The classifier's
 # last features are *supervised*: they were trained with the genres of training tracks, so only test tracks are shown.

@@ -15,6 +15,7 @@ from helpers import tone
 from fmalib import __main__ as command
 from fmalib.data import audio
 from fmalib.genres import predict
+from fmalib.training import patch_training
 
 LATIN = os.fsdecode(b"caf\xe9.wav")  # a name that is no UTF-8
 
@@ -196,3 +197,26 @@ def test_an_output_that_cannot_be_written_is_one_line(trained, music, monkeypatc
         monkeypatch.setattr(sys, "stdout", nowhere)
         assert classify(music / "song.wav", trained=trained) == 1
     assert capfd.readouterr().err.splitlines() == ["error: the output cannot be written: no space left on device"]
+
+
+def test_weights_are_trained_on_a_folder(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("FMALIB_RUNS", str(tmp_path / "runs"))
+    for number in range(3):
+        soundfile.write(tmp_path / f"{number}.wav", np.tile(tone(300 * (number + 1), seed=number), 3), 22_050)
+    assert command.main(["pretrain", str(tmp_path), str(tmp_path / "own.npz")]) == 0
+    encoder, whitening, rate = patch_training.load(tmp_path / "own.npz")
+    assert rate == 22_050 and encoder.output.shape[1] == 1024 and whitening.mean.shape == (43 * 32,)
+    printed = capsys.readouterr().out
+    assert "trained: 10 epochs" in printed and "own.npz: of 0.00 h of music" in printed
+
+
+def test_no_weights_come_from_no_music(tmp_path, capsys):
+    assert command.main(["pretrain", str(tmp_path), str(tmp_path / "own.npz")]) == 2
+    assert "error: music must be a folder with sound files" in capsys.readouterr().err and not list(tmp_path.iterdir())
+
+
+def test_a_broken_file_is_named_and_left_out(tmp_path, caplog, capsys):
+    (tmp_path / "broken.wav").write_bytes(b"no sound")
+    assert command.main(["pretrain", str(tmp_path), str(tmp_path / "own.npz")]) == 2
+    assert "broken.wav is left out" in caplog.text and not (tmp_path / "own.npz").exists()
+    assert "error: Patches need recordings of 1 s or more" in capsys.readouterr().err

@@ -12,6 +12,7 @@ import tensorflow as tf
 from fmalib import content, files
 from fmalib import paths as paths_of
 from fmalib.data import audio, audio_cache
+from fmalib.data.containers import AudioError
 from fmalib.models import patch_autoencoder
 from fmalib.progress import bar
 from fmalib.signal import mel
@@ -85,7 +86,7 @@ def of_tracks(cache, training, validation, *, paths=(), seed=0, progress=True):
         progress: whether to show bars.
 
     Raises:
-        ValueError: no recording lasts a second, or, as `fmalib.data.audio.AudioError`, a sound file cannot be decoded.
+        ValueError: no recording lasts a second.
     """
     some, held = (list(ids)[:: -(-max(len(ids), 1) // LONGEST)] for ids in (training, validation))
     signals = (audio.to_float(samples) for _, samples in audio_cache.read(cache, some))
@@ -104,19 +105,30 @@ def of_files(paths, sample_rate=patch_autoencoder.SAMPLE_RATE, *, seed=0, progre
 
 
 def of_music(paths, sample_rate, *, progress=True):
-    """Returns the spectrograms of sound files, a list of arrays `(frames, bands)`; computed once and kept in the cache."""
+    """Returns the spectrograms of sound files, a list of arrays `(frames, bands)`; computed once and kept in the cache.
+
+    Files that cannot be decoded are named in a warning and left out.
+    """
     if not paths:
         return []
 
     def compute():
-        signals = (audio.to_float(audio.decode(path, sample_rate)) for path in paths)
-        shown = bar(signals, total=len(paths), desc="Spectrograms", unit="file", progress=progress)
+        shown = bar(_decoded(paths, sample_rate), total=len(paths), desc="Spectrograms", unit="file", progress=progress)
         pictures = list(spectrograms(shown, sample_rate)) or [np.zeros((0, patch_autoencoder.BANDS))]
         return {"frames": np.array(list(map(len, pictures))), "values": np.concatenate(pictures).astype(np.float16)}
 
     key = content.key(_facts(paths), sample_rate, content.code("signal", "models", "training.patch_training"), length=16)
     kept = files.computed_once(paths_of.cache_dir() / "spectrograms" / f"{key}.npz", compute)
     return np.split(kept["values"].astype(np.float32), np.cumsum(kept["frames"])[:-1])
+
+
+def _decoded(paths, sample_rate):
+    """Yields the audio of sound files, float32; one that cannot be decoded is named and left out."""
+    for path in paths:
+        try:
+            yield audio.to_float(audio.decode(path, sample_rate))
+        except AudioError as error:
+            files.log.warning("%s is left out: %s", path, error)
 
 
 def _facts(paths):
