@@ -214,7 +214,8 @@ settings |= {"music": tuple(formats.sound_files(unlabelled)) if unlabelled else 
 compared = [comparison.prepare(part, decoded, **settings) for part in parts]
 shared, test = compared[0], pd.concat([fold.test for fold in compared])
 song = paths.resolve(recording) if recording else data.root / data.tracks.path[test.index[0]]
-signal = predict.read_recording(song, rate, shared.length)
+longer = encoder in patch_latent.ENCODERS or "patches_finetuned" in names  # segments of a network on patches
+signal = predict.read_recording(song, rate, shared.of_patches("patches").length if longer else shared.length)
 print(*compared, sep="\n")
 print(tracks.describe_excluded(shared.skipped) if len(shared.skipped) else "No track was skipped.")
 
@@ -548,8 +549,9 @@ if sounds:
 # %%
 networks = [name for name in names if name in genre_systems.SYSTEMS and outcomes[name][0].model is not None]
 if networks:
-    facts = {"genres": data.genres, "sample_rate": rate, "length": shared.length, "dataset": data.name, "note": setup.note}
-    classifier = predict.Classifier(model=outcomes[networks[0]][0].model, system=networks[0], **facts)
+    model = outcomes[networks[0]][0].model
+    facts = {"genres": data.genres, "sample_rate": rate, "length": model.input.shape[1], "dataset": data.name}
+    classifier = predict.Classifier(model=model, system=networks[0], note=setup.note, **facts)
     print(predict.save(classifier, setup.out_dir))
 else:
     print("None of these systems is a network, so no classifier is written; add latent_finetuned or cnn to systems.")

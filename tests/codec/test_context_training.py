@@ -55,7 +55,7 @@ def test_epochs_have_orders_of_their_own_and_can_be_taken_up(gathered):
 def test_training_saves_bits_and_rounding_keeps_scales(gathered):
     keras.utils.set_random_seed(0)
     data, model = context_training.Examples(gathered, gathered, "key", batch_size=512), network()
-    history = model.fit(data.crops(0), steps_per_epoch=30, epochs=5, verbose=0).history["loss"]
+    history = model.fit(data.crops(0), steps_per_epoch=30, epochs=5, verbose=0, shuffle=False).history["loss"]
     assert history[-1] < 0.8 * history[0]
     found = context_training.exported(model, gathered["followed"])
     inputs = gathered["inputs_1"][:300].astype(np.float32)
@@ -70,7 +70,7 @@ def test_training_saves_bits_and_rounding_keeps_scales(gathered):
 def test_training_goes_on_from_a_network(gathered):
     keras.utils.set_random_seed(0)
     trained = network()
-    trained.fit(context_training.Examples(gathered, gathered, "key", 512).crops(0), steps_per_epoch=20, verbose=0)
+    trained.fit(context_training.Examples(gathered, gathered, "key", 512).crops(0), steps_per_epoch=20, verbose=0, shuffle=False)
     exported = context_training.exported(trained, gathered["followed"])
     other = network()
     context_training.start_from(other, exported)
@@ -103,7 +103,7 @@ def network_of_signs(width=16):
 def test_signs_of_tones_are_learned_and_rounding_keeps_logits(gathered):
     keras.utils.set_random_seed(0)
     data, model = context_training.Examples(gathered, gathered, "key", batch_size=512).of_signs(), network_of_signs()
-    history = model.fit(data.crops(0), steps_per_epoch=30, epochs=8, verbose=0).history["loss"]
+    history = model.fit(data.crops(0), steps_per_epoch=30, epochs=8, verbose=0, shuffle=False).history["loss"]
     assert history[-1] < 0.75 * history[0]
     found = context_training.exported_signs(model, data)
     signed, told = (gathered[f"{name}_1"][:300].astype(np.float32) for name in ("signed", "told"))
