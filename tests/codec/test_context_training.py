@@ -70,7 +70,8 @@ def test_training_saves_bits_and_rounding_keeps_scales(gathered):
 def test_training_goes_on_from_a_network(gathered):
     keras.utils.set_random_seed(0)
     trained = network()
-    trained.fit(context_training.Examples(gathered, gathered, "key", 512).crops(0), steps_per_epoch=20, verbose=0, shuffle=False)
+    batches = context_training.Examples(gathered, gathered, "key", 512).crops(0)
+    trained.fit(batches, steps_per_epoch=20, verbose=0, shuffle=False)
     exported = context_training.exported(trained, gathered["followed"])
     other = network()
     context_training.start_from(other, exported)
