@@ -12,7 +12,6 @@ import tensorflow as tf
 from fmalib import content, files
 from fmalib import paths as paths_of
 from fmalib.data import audio, audio_cache
-from fmalib.data.containers import AudioError
 from fmalib.models import patch_autoencoder
 from fmalib.progress import bar
 from fmalib.signal import mel
@@ -127,7 +126,7 @@ def _decoded(paths, sample_rate):
     for path in paths:
         try:
             yield audio.to_float(audio.decode(path, sample_rate))
-        except AudioError as error:
+        except audio.AudioError as error:
             files.log.warning("%s is left out: %s", path, error)
 
 
