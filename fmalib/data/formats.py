@@ -103,8 +103,8 @@ def _libsndfile_knows(path):
         return False
 
 
-def sound_files(music):
-    """Returns the sound files in a folder and below, or those that a text file names, a path a line.
+def sound_files(music, name="music"):
+    """Returns the sound files in a folder and below, or those that a text file names, a path a line; `name` is for errors.
 
     Raises:
         ValueError: there are none.
@@ -118,6 +118,6 @@ def sound_files(music):
         found = []
     if not found:
         raise ValueError(
-            f"music must be a folder with sound files, or a text file with their paths. Received: music={str(music)!r}"
+            f"{name} must be a folder with sound files, or a text file with their paths. Received: {name}={str(music)!r}"
         )
     return found

@@ -95,3 +95,18 @@ def test_a_name_that_is_not_utf8(tmp_path):
     soundfile.write(os.fsencode(path), tone(440, 0.5), 8000, format="WAV")
     assert formats.audio_files(tmp_path) == [Path(path.name)]
     assert len(audio.decode(path, 8000)) == 4000
+
+
+def test_sound_files_of_a_folder_or_a_list(tmp_path):
+    for name in ("b.wav", "below/a.MP3", "notes.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert formats.sound_files(tmp_path) == [tmp_path / "b.wav", tmp_path / "below" / "a.MP3"]
+    (tmp_path / "list.txt").write_text("b.wav\n\n/elsewhere/c.ogg\n")
+    assert formats.sound_files(tmp_path / "list.txt") == [tmp_path / "b.wav", Path("/elsewhere/c.ogg")]
+
+
+@pytest.mark.parametrize("name", ["nowhere", ""])
+def test_no_sound_files_are_an_error_that_names_the_parameter(tmp_path, name):
+    with pytest.raises(ValueError, match=r"unlabelled must be a folder with sound files.* Received: unlabelled='"):
+        formats.sound_files(tmp_path / name, "unlabelled")
