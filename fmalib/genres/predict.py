@@ -10,7 +10,7 @@ import numpy as np
 
 from fmalib import files, paths
 from fmalib.data import audio, formats
-from fmalib.models import layers  # noqa: F401  (Keras knows the layers once they are imported)
+from fmalib.models import layers, sparse_layers  # noqa: F401  (Keras knows the layers once they are imported)
 
 FORMAT = 2
 PLAIN = ("system", "genres", "dataset", "note")  # fields of `Classifier` whose JSON key is their name

@@ -15,7 +15,7 @@ from helpers import encoder_for, tone
 
 from fmalib import files
 from fmalib.data import audio
-from fmalib.genres import predict
+from fmalib.genres import patch_latent, predict
 from fmalib.models import original
 
 
@@ -73,7 +73,9 @@ def test_the_layers_of_every_classifier_are_known_in_a_fresh_process(tmp_path):
     for model in ("sparse", "variational", "lstm"):
         network = architectures.compiled("frequency", model, samples=32_768, latent=4, std=0.1)
         built[model] = autoencoders.Autoencoder(model, architectures.find("frequency", model), network).features
+    patterns = classifiers.latent_classifier(patch_latent.pretrained(22_050).of_length(22_050), 2, head="patterns")
     heads = {name: classifiers.latent_classifier(encoder, 2, head="pooled") for name, encoder in built.items()}
+    heads["patterns"] = patterns
     for name, model in {**heads, "cnn": classifiers.genre_cnn(2, samples=16_384, sample_rate=8000)}.items():
         predict.save(classifier_of(model, system=name), tmp_path / name)
     code = "import sys; from fmalib.genres import predict; [print(predict.load(folder).system) for folder in sys.argv[1:]]"
