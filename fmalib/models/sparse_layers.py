@@ -24,9 +24,9 @@ class KeepLargest(keras.layers.Layer):
         self.count = count
 
     def call(self, x):
-        positive = ops.relu(x)
-        least = ops.top_k(positive, self.count)[0][..., -1:]
-        return ops.where(positive >= least, positive, ops.zeros_like(positive))
+        least = ops.top_k(x, self.count)[0][..., -1:]
+        # Not relu: the root of `patch_autoencoder.pooled` has an infinite slope at 0, and 0 times that is nan.
+        return ops.where(ops.logical_and(x >= least, x > 0), x, ops.zeros_like(x))
 
     def get_config(self):
         return {**super().get_config(), "count": self.count}

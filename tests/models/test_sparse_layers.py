@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from fmalib.models.sparse_layers import KeepLargest
 
@@ -12,6 +13,14 @@ def test_the_largest_positive_values_are_kept():
 
 def test_equal_values_at_the_border_are_all_kept():
     np.testing.assert_array_equal(KeepLargest(1)(np.array([[2.0, 2.0, 1.0]], np.float32)), [[2, 2, 0]])
+
+
+def test_slopes_are_finite_where_nothing_is_kept():
+    """The root of a mean of zeros has an infinite slope, which must not reach the weights."""
+    x = tf.Variable([[[-1.0, 0.5, -2.0], [0.0, 1.5, -1.0]]])
+    with tf.GradientTape() as tape:
+        root = tf.sqrt(tf.reduce_mean(KeepLargest(2)(x), axis=1))  # of 0, 1 and 0
+    np.testing.assert_array_equal(tape.gradient(root, x), [[[0, 0.25, 0], [0, 0.25, 0]]])
 
 
 def test_it_saves_and_loads(tmp_path):
