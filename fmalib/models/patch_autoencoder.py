@@ -68,7 +68,7 @@ def spectrogram(sample_rate, samples=None):
     audio = keras.Input((samples,), name="audio")
     highest = min(HIGHEST, sample_rate / 2)
     x = LogMel(sample_rate, MELS, *mel.frame_sizes(sample_rate), highest=highest, name="log_mel")(audio)
-    x = layers.AveragePooling1D(MELS // BANDS, data_format="channels_first", name="bands")(x)
+    x = layers.AveragePooling1D(MELS // BANDS, data_format="channels_first", dtype="float32", name="bands")(x)
     return keras.Model(audio, x - ops.mean(x, axis=(1, 2), keepdims=True), name="spectrogram")
 
 
@@ -96,7 +96,8 @@ def waveform_encoder(encoder, whitening, sample_rate, samples=None):
     """
     frames = patch_frames(sample_rate)
     pictures = spectrogram(sample_rate, samples)
-    whiten = layers.Conv1D(whitening.components.shape[1], frames, strides=HOP, name="whitening", trainable=False)
+    options = {"strides": HOP, "trainable": False, "dtype": "float32"}  # in half precision, other patterns are the largest
+    whiten = layers.Conv1D(whitening.components.shape[1], frames, name="whitening", **options)
     codes = whiten(pictures.output)
     for layer in encoder.layers[1:]:  # the model itself takes single patches only
         codes = layer(codes)

@@ -71,3 +71,8 @@ def test_audio_is_encoded_patch_by_patch(noise, patches):
     fixed = patch_autoencoder.waveform_encoder(encoder, whitening, RATE, noise.shape[1])
     assert fixed.output.shape == (None, *codes.shape[1:])
     np.testing.assert_allclose(patch_autoencoder.pooled(codes), np.sqrt(codes.mean(axis=1)), rtol=1e-5)
+    keras.config.set_dtype_policy("mixed_float16")  # as where there is a GPU
+    try:
+        np.testing.assert_array_equal(patch_autoencoder.waveform_encoder(encoder, whitening, RATE)(noise), codes)
+    finally:
+        keras.config.set_dtype_policy("float32")
