@@ -217,6 +217,8 @@ def test_no_weights_come_from_no_music(tmp_path, capsys):
 
 def test_a_broken_file_is_named_and_left_out(tmp_path, caplog, capsys):
     (tmp_path / "broken.wav").write_bytes(b"no sound")
-    assert command.main(["pretrain", str(tmp_path), str(tmp_path / "own.npz")]) == 2
-    assert "broken.wav is left out" in caplog.text and not (tmp_path / "own.npz").exists()
+    (tmp_path / "list.txt").write_text("broken.wav\nmissing.wav\n")
+    assert command.main(["pretrain", str(tmp_path / "list.txt"), str(tmp_path / "own.npz")]) == 2
+    assert "broken.wav is left out" in caplog.text and "missing.wav is left out" in caplog.text
+    assert not (tmp_path / "own.npz").exists()
     assert "error: Patches need recordings of 1 s or more" in capsys.readouterr().err

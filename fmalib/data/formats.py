@@ -1,5 +1,6 @@
 """Audio files in a folder: which files count as audio, asked of libsndfile rather than listed, and which may be opened."""
 
+import contextlib
 import errno
 import mimetypes
 import os
@@ -109,13 +110,13 @@ def sound_files(music, name="music"):
     Raises:
         ValueError: there are none.
     """
-    music = Path(music)
+    music, found = Path(music).expanduser(), []
     if music.is_dir():
-        found = sorted(path for path in music.rglob("*") if path.suffix.lower() in SUFFIXES)
+        found = [music / path for path in audio_files(music)]
     elif music.is_file():
-        found = [music.parent / line.strip() for line in music.read_text(encoding="utf-8").splitlines() if line.strip()]
-    else:
-        found = []
+        with contextlib.suppress(UnicodeDecodeError):  # no text, such as a sound file
+            lines = music.read_text(encoding="utf-8").splitlines()
+            found = [music.parent / line.strip() for line in lines if line.strip()]
     if not found:
         raise ValueError(
             f"{name} must be a folder with sound files, or a text file with their paths. Received: {name}={str(music)!r}"

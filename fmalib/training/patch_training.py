@@ -92,7 +92,7 @@ def of_tracks(cache, training, validation, *, paths=(), seed=0, progress=True):
     shown = bar(signals, total=len(some), desc="Spectrograms", unit="track", progress=progress)
     pictures = [*spectrograms(shown, cache.sample_rate), *of_music(paths, cache.sample_rate, progress=progress)]
     others = list(spectrograms((audio.to_float(samples) for _, samples in audio_cache.read(cache, held)), cache.sample_rate))
-    key = content.key(cache.key, some, held, _facts(paths), seed, length=16)
+    key = content.key(cache.key, some, held, sound_facts(paths), seed, length=16)
     return drawn(pictures, others, cache.sample_rate, key=key, seed=seed)
 
 
@@ -100,7 +100,7 @@ def of_files(paths, sample_rate=patch_autoencoder.SAMPLE_RATE, *, seed=0, progre
     """Returns the `Patches` of sound files, every tenth of which is for validation; the rest as for `of_tracks`."""
     held = paths[9::10]
     parts = [of_music(some, sample_rate, progress=progress) for some in ([path for path in paths if path not in held], held)]
-    return drawn(*parts, sample_rate, key=content.key(_facts(paths), seed, length=16), seed=seed)
+    return drawn(*parts, sample_rate, key=content.key(sound_facts(paths), seed, length=16), seed=seed)
 
 
 def of_music(paths, sample_rate, *, progress=True):
@@ -116,7 +116,7 @@ def of_music(paths, sample_rate, *, progress=True):
         pictures = list(spectrograms(shown, sample_rate)) or [np.zeros((0, patch_autoencoder.BANDS))]
         return {"frames": np.array(list(map(len, pictures))), "values": np.concatenate(pictures).astype(np.float16)}
 
-    key = content.key(_facts(paths), sample_rate, content.code("signal", "models", "training.patch_training"), length=16)
+    key = content.key(sound_facts(paths), sample_rate, content.code("signal", "models", "training.patch_training"), length=16)
     kept = files.computed_once(paths_of.cache_dir() / "spectrograms" / f"{key}.npz", compute)
     return np.split(kept["values"].astype(np.float32), np.cumsum(kept["frames"])[:-1])
 
@@ -126,12 +126,14 @@ def _decoded(paths, sample_rate):
     for path in paths:
         try:
             yield audio.to_float(audio.decode(path, sample_rate))
-        except audio.AudioError as error:
+        except (OSError, audio.AudioError) as error:  # it may have been deleted since it was listed
             files.log.warning("%s is left out: %s", path, error)
 
 
-def _facts(paths):
-    return [(str(path), Path(path).stat().st_size, Path(path).stat().st_mtime_ns) for path in paths]
+def sound_facts(paths):
+    """Returns plain values that tell sound files, and their decoding, from others: names, sizes and times of change."""
+    stats = [(str(path), Path(path).stat() if Path(path).exists() else None) for path in paths]
+    return audio_cache.FORMAT, [(name, stat and (stat.st_size, stat.st_mtime_ns)) for name, stat in stats]
 
 
 def spectrograms(signals, sample_rate):

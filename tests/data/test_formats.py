@@ -101,12 +101,16 @@ def test_sound_files_of_a_folder_or_a_list(tmp_path):
     for name in ("b.wav", "below/a.MP3", "notes.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
+    (tmp_path / "._b.wav").touch()  # hidden, such as macOS makes
+    (tmp_path / "folder.wav").mkdir()
     assert formats.sound_files(tmp_path) == [tmp_path / "b.wav", tmp_path / "below" / "a.MP3"]
     (tmp_path / "list.txt").write_text("b.wav\n\n/elsewhere/c.ogg\n")
     assert formats.sound_files(tmp_path / "list.txt") == [tmp_path / "b.wav", Path("/elsewhere/c.ogg")]
 
 
-@pytest.mark.parametrize("name", ["nowhere", ""])
+@pytest.mark.parametrize("name", ["nowhere", "empty", "song.flac"])
 def test_no_sound_files_are_an_error_that_names_the_parameter(tmp_path, name):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "song.flac").write_bytes(b"fLaC\x80\xff")  # a sound file is neither a folder nor a list
     with pytest.raises(ValueError, match=r"unlabelled must be a folder with sound files.* Received: unlabelled='"):
         formats.sound_files(tmp_path / name, "unlabelled")
