@@ -14,7 +14,6 @@ from fmalib.training import autoencoders
 
 CLASSIFIER_SAMPLES = 131_072  # of a time-domain classifier's segment at 44.1 kHz, in the study
 SHORTEST_RATE = 4500  # Hz: below it, the study's head has too few latent frames
-PATCH_SECONDS = 10  # of a segment, of classifiers on a patch autoencoder
 BATCH_SIZE = 32
 EPOCHS = {"autoencoder": 20, "frozen": 20, "finetuned": 20, "network": 24}
 
@@ -38,6 +37,7 @@ class Comparison:
         network: function of `components` that returns the uncompiled autoencoder of `patches_svm` and the like; None takes
             `patch_autoencoder.patch_autoencoder`.
         music: sound files without labels, on which patch autoencoders train besides.
+        patch_seconds: duration of a segment, of classifiers on a patch autoencoder; less where a track is shorter.
         progress: whether to show bars.
     """
 
@@ -59,6 +59,7 @@ class Comparison:
     head: Callable | None = None
     network: Callable | None = None
     music: tuple = ()
+    patch_seconds: float = 10.0
     progress: bool = True
 
     def __str__(self):
@@ -96,9 +97,12 @@ class Comparison:
         return segments.fixed_segments(self.cache, getattr(self, split), self.length, **options)
 
     def of_patches(self, encoder):
-        """Returns the comparison with a patch autoencoder and longer segments, since its codes are means over time."""
+        """Returns the comparison with a patch autoencoder and longer segments, since its codes are means over time.
+
+        Classifiers on it have the head `patterns`, whatever head a system names.
+        """
         shortest = min(tracks["samples"].min() for tracks in (self.training, self.validation, self.test))
-        length = int(min(PATCH_SECONDS * self.cache.sample_rate, shortest))
+        length = int(min(self.patch_seconds * self.cache.sample_rate, shortest))
         return dataclasses.replace(self, encoder=encoder, length=length, autoencoder_length=length, head=None)
 
     def with_permuted_labels(self, seed):
@@ -130,12 +134,14 @@ def prepare(data, decoded, *, domain="time", encoder="study", latent=32, epochs=
         domain, encoder, latent: of the autoencoder, see `fmalib.models.architectures.ARCHITECTURES`; or an encoder of
             `patch_latent.ENCODERS`, in either domain.
         epochs: dict of the phases to change in `EPOCHS`.
-        **options: `segments_per_track`, `min_segments`, `head`, `network`, `music` and `progress`, see `Comparison`.
+        **options: `segments_per_track`, `min_segments`, `head`, `network`, `music`, `patch_seconds` and `progress`.
 
     Raises:
         ValueError: no such autoencoder, too low a rate, or no track long enough.
     """
-    if encoder not in patch_latent.ENCODERS:
+    if encoder == "pretrained":
+        patch_latent.check_rate(decoded.sample_rate)  # before other systems are trained for minutes
+    elif encoder not in patch_latent.ENCODERS:
         architectures.find(domain, encoder)
     if decoded.sample_rate < SHORTEST_RATE:
         raise ValueError(

@@ -50,15 +50,16 @@ class Encoder:
         return patch_autoencoder.waveform_encoder(self.patches, self.whitening, self.sample_rate, samples)
 
 
-def pretrained(sample_rate):
-    """Returns the `Encoder` with the package's weights.
-
-    Raises:
-        ValueError: a sample rate whose frames last longer or shorter.
-    """
+def check_rate(sample_rate):
+    """Raises ValueError unless frames at a sample rate last as long as those of the package's weights."""
     if sample_rate not in RATES:
         rates = " or ".join(map(str, RATES))
         raise ValueError(f"The pretrained encoder needs sample_rate={rates}. Received: sample_rate={sample_rate}")
+
+
+def pretrained(sample_rate):
+    """Returns the `Encoder` with the package's weights; raises as `check_rate`."""
+    check_rate(sample_rate)
     encoder, whitening, _ = patch_training.load()
     return Encoder("pretrained", encoder, whitening, sample_rate, description="weights of the package")
 
@@ -82,7 +83,7 @@ def trained(comparison, seed=0, *, learned=True):
         kept |= {f"weights_{number}": weights for number, weights in enumerate(run.model.get_weights())}
         return kept | {"run": run.directory.name, "training_seconds": run.seconds}
 
-    music = [list(part.index) for part in comparison.unlabelled], [str(path) for path in comparison.music]
+    music = [list(part.index) for part in comparison.unlabelled], patch_training.sound_facts(comparison.music)
     made_by = content.network(network), content.code(*runs.DECISIVE, "genres.patch_latent"), epochs(comparison), seed, learned
     file = comparison.cache.directory / f"encoder-{content.key(comparison.cache.key, *made_by, *music, length=16)}.npz"
     kept = files.computed_once(file, compute)

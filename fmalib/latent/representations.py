@@ -86,7 +86,7 @@ def prepare(data, decoded, *, domain="frequency", encoder="study", latent=64, pe
     if encoder not in patch_latent.ENCODERS:
         architectures.find(domain, encoder)
     networks = {name: ("study", size) for name, size in OTHER_LATENTS.items()} | {domain: (encoder, latent)}
-    options["segments_per_track"] = per_track
+    options |= {"segments_per_track": per_track, "patch_seconds": SECONDS}  # a classifier's own are no longer
     comparisons = {
         name: prepare_comparison(data, decoded[name], domain=name, encoder=model, latent=size, **options)
         for name, (model, size) in networks.items()

@@ -62,6 +62,9 @@ def test_more_music_is_trained_on(prepared, tmp_path):
     more = dataclasses.replace(prepared, music=(tmp_path / "more.wav",))
     assert patch_latent.prepare(more).hours > patch_latent.prepare(prepared).hours
     assert patch_latent.trained(more).run != patch_latent.trained(prepared).run
+    first = patch_latent.trained(more, learned=False).whitening
+    soundfile.write(tmp_path / "more.wav", np.tile(tone(900, seed=4), 8), 8000)  # other music of the same name
+    assert (patch_latent.trained(more, learned=False).whitening.components != first.components).any()
 
 
 @pytest.mark.parametrize("name", ["patches_svm", "pretrained_linear"])
@@ -77,7 +80,16 @@ def test_named_encoders_serve_the_systems_of_the_latent(prepared, encoder):
     assert finetuned.model is not None and finetuned.probabilities.shape == (2 * len(named.test), 2)
 
 
-def test_the_pretrained_encoder_needs_its_sample_rate():
+def test_segments_of_a_classifier_are_no_longer_than_the_shortest_track(prepared):
+    shortest = prepared.test["samples"].min()
+    assert prepared.of_patches("patches").length == shortest == 4 * 22_050
+    assert dataclasses.replace(prepared, patch_seconds=3.5).of_patches("patches").length == 3.5 * 22_050
+
+
+def test_the_pretrained_encoder_needs_its_sample_rate(prepared):
     with pytest.raises(ValueError, match=r"needs sample_rate=22050 or 44100. Received: sample_rate=8000"):
         patch_latent.pretrained(8000)
+    with pytest.raises(ValueError, match=r"needs sample_rate=22050 or 44100. Received: sample_rate=8000"):
+        slow = dataclasses.replace(prepared.cache, sample_rate=8000)
+        comparison.prepare(prepared.data, slow, domain="frequency", encoder="pretrained")  # before anything is trained
     assert patch_latent.pretrained(44_100).of_length(100_000).output.shape == (None, 28, patch_autoencoder.LATENT)

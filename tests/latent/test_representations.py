@@ -123,6 +123,12 @@ def test_the_same_segments_at_the_other_rate(shared):
     np.testing.assert_array_equal(middle, fast[:, start : start + middle.shape[1]])
 
 
+def test_a_classifier_on_patches_reads_no_more_than_a_segment(shared):
+    comparison = shared.comparisons["time"]
+    assert comparison.test["samples"].min() > 10 * 44_100  # which it would read in notebook 03
+    assert comparison.of_patches("patches").length == representations.length(44_100)
+
+
 def test_the_classifier_describes_the_middle():
     encoder = encoder_for(original.time_autoencoder(samples=2048, latent=4), 16_384)
     classifier = classifiers.latent_classifier(encoder, 3)
