@@ -19,7 +19,7 @@
 # with controls.
 #
 # - **You will** build a classifier on an encoder, train it in two phases, and compare it with other systems on the same test
-#   segments. You will then look at the most confident errors, and classify a recording of your own.
+#   tracks. You will then look at the most confident errors, and classify a recording of your own.
 # - **It needs** nothing: by default the code synthesises its own music. For real results, change the parameters in the cell
 #   below (Colab), or add `-p dataset fma_small -p data_dir FOLDER` (papermill).
 # - **It takes** five to six minutes on two cores the first time. Trained networks are found again, so that each extra system
@@ -93,14 +93,14 @@ sns.set_theme(style="ticks", palette="colorblind")
 # %% [markdown]
 # ## The systems
 #
-# A *system* gives a probability of each genre for a segment of audio. The first one in `systems` is the chosen system, which
-# later sections look at in detail. Choose it before the test, not by the test.
+# A *system* gives a probability of each genre for a segment of audio, or for a whole clip. The first one in `systems` is the
+# chosen system, which later sections look at in detail. Choose it before the test, not by the test.
 #
-# A *[probe](https://arxiv.org/abs/1610.01644)* is a simple classifier, here a linear one, trained on a frozen network's output.
-# Its accuracy says how much of the genre is easy to read there. Three controls are always added:
+# A *[probe](https://arxiv.org/abs/1610.01644)* is a simple classifier, here a linear one or a support vector machine
+# ([SVM](https://scikit-learn.org/stable/modules/svm.html)), trained on a frozen network's output. Its accuracy says how much of
+# the genre is easy to read there. Three controls are always added:
 #
-# - a support vector machine ([SVM](https://scikit-learn.org/stable/modules/svm.html)) on statistics of
-#   [MFCCs](https://en.wikipedia.org/wiki/Mel-frequency_cepstrum), which needs no network;
+# - an SVM on statistics of [MFCCs](https://en.wikipedia.org/wiki/Mel-frequency_cepstrum), which needs no network;
 # - the chosen system trained on permuted labels, which carry no information;
 # - the most frequent genre, named for every track.
 
@@ -122,8 +122,9 @@ descriptions.style.hide(axis="index").set_properties(**{"text-align": "left"})
 # ## The data
 #
 # Training uses crops, which are segments at random places. Validation and test use fixed, evenly spaced segments. All systems
-# read the same segments at the same sample rate; our patches and MFCC statistics describe whole clips instead. Each choice
-# within a system (the epoch, a penalty, the number of neighbours) is made on validation.
+# read the same segments at the same sample rate, with two exceptions: probes of our patches and MFCC statistics describe whole
+# clips, and networks on our patches read longer segments. Each choice within a system (the epoch, a penalty, the number of
+# neighbours) is made on validation.
 #
 # A folder of 100 clips leaves about 15 for a single test, which says little. Small folders get
 # [cross-validation](https://scikit-learn.org/stable/modules/cross_validation.html) instead: each of `folds` *folds* tests the
@@ -202,15 +203,15 @@ def patch_autoencoder(*, components, latent=1024, active=10):
 #
 # ## Training in two phases
 #
-# All systems share the segments, the autoencoder and the numbers of epochs. The recording for the last section is read now, so
-# that a wrong file name fails before the training. With cross-validation, the network here is of the first fold.
+# Systems named `latent_` share the segments, the autoencoder and the numbers of epochs. The recording for the last section is
+# read now, so that a wrong file name fails before the training. With cross-validation, the network here is of the first fold.
 
 # %%
 epochs = {phase: setup.params[f"epochs_{phase}"] for phase in phases}
 epochs = {phase: min(2, number) for phase, number in epochs.items()} if quick else epochs
 settings = {"domain": domain, "encoder": encoder, "latent": latent, "epochs": epochs, "segments_per_track": segments}
 settings |= {"min_segments": 64 if quick else 512, "head": study_classifier, "network": patch_autoencoder}
-settings |= {"music": tuple(formats.sound_files(unlabelled, "unlabelled")) if unlabelled else ()}
+settings |= {"music": tuple(formats.sound_files(paths.resolve(unlabelled), "unlabelled")) if unlabelled else ()}
 compared = [comparison.prepare(part, decoded, **settings) for part in parts]
 shared, test = compared[0], pd.concat([fold.test for fold in compared])
 song = paths.resolve(recording) if recording else data.root / data.tracks.path[test.index[0]]
@@ -360,7 +361,7 @@ if setup.lists["leaky"] and split == "official":
 #
 # ## The test
 #
-# The genre of a track is the majority vote of its segments. Our patches and MFCC statistics, of whole clips, have one vote.
+# The genre of a track is the majority vote of its segments. Probes of our patches and MFCC statistics have one vote a clip.
 #
 # Intervals are 95 %, over artists. The [jackknife](https://en.wikipedia.org/wiki/Jackknife_resampling) leaves out each artist
 # in turn; the changes of the accuracy give its standard error. Quantiles are of Student's t and the beta distribution, since
@@ -429,6 +430,7 @@ if curves and segments > 1:
 # %% [markdown]
 # A rising curve means that the segments of a track err in different ways, so that a vote corrects some of them. A flat curve
 # means that they err together. The shaded interval belongs to the first system only; steps far smaller than it may be chance.
+# Systems with one vote a clip have no curve.
 #
 # *Try this*: set `segments = 15`. Where does the curve become flat?
 #
@@ -454,7 +456,7 @@ setup.show(plots.genres.bitrate_curves({"linear probe of the codec's latent": bi
 
 # %%
 voted = best.votes
-voters = f"vote of {segments}" if len(best.rows) > len(test) else "whole clips"
+voters = f"vote of {segments}" if len(best.rows) > len(test) else "one vote each"
 title = f"{data.name}: {chosen}, {voters}, {len(test)} tracks"
 setup.show(plots.genres.confusion(voted["label"], voted["predicted"], data.genres, title), "confusion")
 
@@ -475,22 +477,22 @@ setup.show(plots.genres.genre_scores(scores, data.genres, title), "f1")
 #
 # ## Calibration
 #
-# A classifier is [calibrated](https://arxiv.org/abs/1706.04599) if, of the segments named with a confidence of 70 %, 70 % are
-# right. Networks are often overconfident. Temperature scaling divides the logarithms of all probabilities by one number, fitted
-# on the validation of its own fold; above 1 it lowers the confidence. It changes no prediction.
+# A classifier is [calibrated](https://arxiv.org/abs/1706.04599) if, of the votes with a confidence of 70 %, 70 % are right.
+# Networks are often overconfident. Temperature scaling divides the logarithms of all probabilities by one number, fitted on the
+# validation of its own fold; above 1 it lowers the confidence. It changes no prediction.
 
 # %%
 scaled, temperature = best.scaled()
 probabilities = {"as trained": best.probabilities, f"temperature {temperature:.2f}": scaled}
-figure = plots.genres.calibration(probabilities, best.rows["label"], f"{data.name}: {chosen}, {len(best.rows)} segments")
+figure = plots.genres.calibration(probabilities, best.rows["label"], f"{data.name}: {chosen}, {len(best.rows)} votes")
 setup.show(figure, "calibration")
 
 # %% [markdown]
-# Points below the diagonal are overconfident, points above it underconfident, and larger dots hold more segments. The number in
-# the legend is the mean distance from the diagonal, weighted by segments. It comes out above 0 for a perfect system too, since
-# bins with few segments scatter.
+# Points below the diagonal are overconfident, points above it underconfident, and larger dots hold more votes. The number in
+# the legend is the mean distance from the diagonal, weighted by votes. It comes out above 0 for a perfect system too, since
+# bins with few votes scatter.
 #
-# *Try this*: put `mfcc_svm` first in `systems` and compare its calibration with a network's.
+# *Try this*: put `cnn` first in `systems` and compare a network's calibration with an SVM's.
 #
 # ## How many labelled artists are needed?
 #

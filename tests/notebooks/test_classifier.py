@@ -58,6 +58,25 @@ def test_the_network_of_the_notebook_is_the_librarys():
     np.testing.assert_array_equal(ours.predict(audio, verbose=0), theirs.predict(audio, verbose=0))
 
 
+def test_the_patch_autoencoder_of_the_notebook_is_the_librarys():
+    import keras
+    from keras import layers
+
+    from fmalib import content
+    from fmalib.models import patch_autoencoder, sparse_layers
+    from fmalib.training import runs
+
+    cells = nbformat.read(REPOSITORY / "notebooks" / NAME, 4).cells
+    (source,) = [cell.source for cell in cells if cell.source.startswith("def patch_autoencoder(")]
+    namespace = {"keras": keras, "layers": layers, "KeepLargest": sparse_layers.KeepLargest}
+    exec(source, namespace)
+    keys = []
+    for build in (namespace["patch_autoencoder"], patch_autoencoder.patch_autoencoder):
+        runs.set_seed(0)
+        keys.append(content.network(build(components=patch_autoencoder.COMPONENTS)))  # layers and first weights
+    assert keys[0] == keys[1]
+
+
 def test_the_shapes_in_the_comments_are_those_of_the_default_parameters():
     import keras
 

@@ -11,7 +11,8 @@ from fmalib.latent import maps, representations
 
 NAME = "04_latent_space.ipynb"
 KEYS = {"knn_accuracy", "knn_accuracy_ci95", "n_points", "trustworthiness", "silhouette", "seconds", "n_fitted"}
-DEFAULT = ["latent", "untrained", "time", "denoising", "variational", "linear", "classifier", "codec", "log_mel", "mfcc"]
+DEFAULT = ["patches", "patches_untrained", "latent", "untrained", "denoising", "linear"]
+DEFAULT += ["classifier", "codec", "log_mel", "mfcc"]
 
 
 def check_metrics(folder, methods, features):
