@@ -290,7 +290,8 @@ if trained:
 # ## Training ours
 #
 # Our autoencoder sees no genre either. Its patches come from random places of the training tracks, and from the folder
-# `unlabelled`. `compiled` calls `model.compile` with the squared error and Adam, whose learning rate falls along a cosine.
+# `unlabelled`, which must hold no test track. `compiled` calls `model.compile` with the squared error and Adam, whose learning
+# rate falls along a cosine.
 
 # %%
 with_patches = any(name.startswith("patches_") and name != "patches_random" for name in names)
