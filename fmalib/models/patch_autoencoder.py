@@ -2,8 +2,8 @@
 
 Whitened patches and sparse codes are the recipe of Coates and Ng (2012), here learned by gradient descent as a k-sparse
 autoencoder (Makhzani and Frey 2013). Whitening gives each principal component of the patches the same variance: without it, the
-loudest and slowest changes would use up all patterns. On real music, its code tells genres better than MFCCs do, and better
-than deep masked or denoising autoencoders of the same music (notebook 03).
+loudest and slowest changes would use up all patterns. On 160 real clips its code tells genres better than MFCCs do (0.72
+against 0.58, notebook 03), and better than deep masked or denoising autoencoders (`outputs/reference/representations.txt`).
 """
 
 import dataclasses
