@@ -161,9 +161,10 @@ class Ahead:
         Args:
             near: `Neighbourhood` at its start, with room for TOGETHER frames.
             values: levels, int64 `(channels, frames, bins)`.
-            splits: of the frames.
+            splits: of the frames, or None where none is cut.
         """
-        self._near, self._sizes, self._splits = near, np.abs(values).swapaxes(0, 1), splits.tolist()
+        self._near, self._sizes = near, np.abs(values).swapaxes(0, 1)
+        self._splits = [0] * len(self._sizes) if splits is None else splits.tolist()
         self.prior, self.parts, self.switches, self.signs = near.prior, near.parts, near.switches, near.signs
         self.frame, self.split, self._next, self._block = near.frame.copy(), 0, 0, []
         self._look()

@@ -109,3 +109,9 @@ def test_an_encoder_that_looks_ahead_has_the_tables_of_a_decoder(frames, foretel
             near.frame[part] = entropy.known(np.abs(frame[part]), tables)
         near.next_frame(np.abs(frame))
         ahead.next_frame(np.abs(frame))
+
+
+def test_an_encoder_looks_ahead_where_no_frame_is_cut():
+    weights, values = network(), np.random.default_rng(2).integers(-3, 4, (1, 9, BINS))
+    near = [Neighbourhood((1, BINS), HERTZ, weights).ahead(values, splits) for splits in (None, np.zeros(9, np.int64))]
+    np.testing.assert_array_equal(near[0].tables(0), near[1].tables(0))

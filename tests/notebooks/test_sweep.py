@@ -232,7 +232,7 @@ def test_the_documented_sweep_fits_notebook_03():
 
 
 def test_make_passes_everything_on():
-    command = ["make", "--dry-run", "sweep", "DATASET=fma_small", "DATA_DIR=/my data", "SEEDS=3 4"]
+    command = ["make", "--no-print-directory", "--dry-run", "sweep", "DATASET=fma_small", "DATA_DIR=/my data", "SEEDS=3 4"]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=60)
     last = done.stdout.splitlines()[-1]
     assert last == ".venv/bin/python notebooks/sweep.py --seeds 3 4 -p dataset 'fma_small' -p data_dir '/my data'"
