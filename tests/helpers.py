@@ -19,7 +19,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 NOTE = "only show that the code runs"  # beside every result on synthetic music
 SMALL = ["-p", "quick", "True", "-p", "tracks_per_genre", "6"]
 OPTIONS = {  # beside SMALL
-    "03_classifier.ipynb": ["-p", "systems", "latent_frozen,latent_linear"],
+    "03_classifier.ipynb": ["-p", "systems", "latent_frozen,latent_linear,patches_svm"],
     "04_latent_space.ipynb": [
         "-p",
         "methods",

@@ -150,8 +150,8 @@ def test_a_second_run_repeats_the_metrics_and_trains_nothing(executed, tmp_path)
     assert status == 0, log[-3000:]
     assert (tmp_path / "metrics.json").read_text() == (first / "metrics.json").read_text()
     assert {path: path.stat().st_mtime_ns for path in runs.rglob("*.keras")} == before
-    # The autoencoder and the head where they are trained, then the system and its control.
-    assert text.count(" found: ") == 4 and " trained: " not in text and "Decoding" not in text
+    # Two autoencoders and the head where they are trained, then the system and its control.
+    assert text.count(" found: ") == 5 and " trained: " not in text and "Decoding" not in text
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ def test_a_folder_of_genres_is_cross_validated(genre_folder, tmp_path):
         right = 20 * summary["accuracy_vote"]
         assert right == pytest.approx(round(right)) and len(summary["accuracy_vote_ci95"]) == 2
     assert metrics["accuracy_leaky_random70"].keys() == {"mfcc_svm"}
-    assert metrics["learning_curves"]["latent_linear"]["n_tracks"][-1] == metrics["n_train_tracks"] == 6  # of a fold
+    assert metrics["learning_curves"]["patches_svm"]["n_tracks"][-1] == metrics["n_train_tracks"] == 6  # of a fold
     assert metrics["genres"] == ["High", "Low"] and "10 artists carry no accuracy claim" in text
     assert "The network above is not trained" in text
 
