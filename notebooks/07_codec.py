@@ -56,7 +56,7 @@ jobs = 2  # processes that code excerpts
 
 # %%
 from fmalib import notebook  # fmalib before TensorFlow and Keras, whose settings it makes
-from fmalib import plots
+from fmalib import paths, plots
 import fmalib.codec
 from fmalib.codec import context_models, context_training, entropy, envelope_training, examples, integer_network
 from fmalib.codec import learned_contexts, learned_envelope, signs
@@ -89,7 +89,7 @@ if start_from == "package":
 data = datasets.load(dataset, data_dir or None, tracks_per_genre=tracks_per_genre or (10 if quick else None))
 setup.note = data.caveat
 training, test = (data.tracks[data.tracks["split"] == split] for split in ("training", "test"))
-heard = formats.sound_files(music) if music else [data.root / path for path in training["path"]]
+heard = formats.sound_files(paths.resolve(music)) if music else [data.root / path for path in training["path"]]
 clips = [data.root / path for path in test.groupby("artist").head(1)["path"][:test_clips]]
 print(data, f"{len(heard)} files to train on; {len(clips)} test clips of as many artists", sep="\n")
 
