@@ -20,6 +20,7 @@ SAMPLE_RATES = 8000, 48_000  # Hz, lowest and highest
 CHANNELS = 1, 2
 MOST_CHUNKS = 1 << 16
 MOST_HOP, MOST_FRAMES = 8192, 4096
+HOP_MULTIPLE = 16  # of a hop, so that an eighth of a frame has two equal halves
 LONGEST = 16  # seconds of a chunk: a short file that lies cannot fill the memory
 LONGEST_CHUNK = (1 << 24) - 1  # bytes of a body
 _HEADER = struct.Struct(">3sBB4sBBIHHQHI")
@@ -115,7 +116,7 @@ def read_header(data):
     channels, rate, hop, frames, samples, step = numbers
     header = Header(rate, channels, samples, hop, frames, step, *names, model_hash)
     possible = channels in CHANNELS and SAMPLE_RATES[0] <= rate <= SAMPLE_RATES[1] and 0 < frames <= MOST_FRAMES
-    possible = possible and 0 < hop <= MOST_HOP and not hop % 4 and hop * frames <= LONGEST * rate
+    possible = possible and 0 < hop <= MOST_HOP and not hop % HOP_MULTIPLE and hop * frames <= LONGEST * rate
     if not possible or not samples or header.chunks > MOST_CHUNKS:
         raise FormatError(f"the header is impossible. Received: {header}")
     return header

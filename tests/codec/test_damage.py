@@ -198,3 +198,10 @@ def test_ten_thousand_mutants_take_little_time_and_memory(code):
     longest, memory = map(float, done.stdout.split())
     assert longest < LONGEST_DECODING
     assert memory < MOST_MEMORY
+
+
+def test_a_hop_that_cuts_cannot_divide_is_refused(song):
+    data, _, header = song
+    lie = dataclasses.replace(header, hop=header.hop + 8)
+    with pytest.raises(FormatError, match="the header is impossible"):
+        fmalib.codec.decode(lie.pack() + data[len(header.pack()) :])
