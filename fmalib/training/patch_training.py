@@ -19,7 +19,7 @@ from fmalib.training import runs
 
 PATCHES = 100_000  # of training; one in ten as many are for validation
 FITTED = 30_000  # on which the whitening is fitted
-LONGEST = 600  # recordings: about five hours of clips of 30 s, of which two thirds bought nothing more
+LONGEST = 600  # recordings: five hours of clips of 30 s; in one run, two hours were no better than one
 BATCH_SIZE, EPOCHS = 1024, 10
 LEARNING_RATE = 2e-3  # falls to 0 along a cosine
 PACKAGE = Path(__file__).parent / "weights" / "patches.npz"

@@ -8,7 +8,6 @@ from fmalib.models import patch_autoencoder
 from fmalib.training import patch_training, runs
 
 RATE = 8000
-FRAMES = 31  # of a patch at 8 kHz
 
 
 @pytest.fixture(scope="module")
