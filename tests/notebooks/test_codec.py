@@ -38,7 +38,7 @@ def test_metrics_and_weights_of_the_small_run(executed):
     "options, message",
     [
         (["-p", "profile", "loud"], "Received: profile='loud'"),
-        (["-p", "music", "nowhere", "-p", "quick", "True", "-p", "tracks_per_genre", "6"], "Received: music='nowhere'"),
+        (["-p", "music", "nowhere", "-p", "quick", "True", "-p", "tracks_per_genre", "6"], "must be a folder with sound files"),
     ],
 )
 def test_wrong_parameters_fail_with_one_clear_error(tmp_path, options, message):
