@@ -68,8 +68,12 @@ def test_a_plain_print_shows_the_errors(measured, monkeypatch):
         header, mu_law, silent, *_ = str(table).splitlines()
     assert header.split() == ["codec", "nominal_kbps", "...", "si_sdr_db", "relative_rmse"]
     decibels, relative = table["si_sdr_db"][0], table["relative_rmse"][0]
-    assert mu_law.split() == ["0", "downsampling,", "mu-law", "16.0", "...", f"{decibels:.6f}", f"{relative:.6f}"]
-    assert silent.split() == ["1", "silence", "NaN", "...", "NaN", "1.000000"]
+    *beginning, shown_decibels, shown_relative = mu_law.split()
+    assert beginning == ["0", "downsampling,", "mu-law", "16.0", "..."]
+    # Pandas cuts off the zero that all values of a column end in, and on some machines they do.
+    assert [float(shown_decibels), float(shown_relative)] == pytest.approx([decibels, relative], abs=1e-5)
+    *beginning, shown_relative = silent.split()
+    assert beginning == ["1", "silence", "NaN", "...", "NaN"] and float(shown_relative) == 1
 
 
 def test_codewords_are_decoded_from_their_bytes_alone(measured, monkeypatch):
