@@ -191,6 +191,7 @@ def test_the_learning_curve_uses_more_tracks_with_more_artists(tones):
     assert ((curve["low"] <= curve["accuracy"]) & (curve["accuracy"] <= curve["high"])).all()
 
 
+@pytest.mark.slow
 def test_the_curve_over_bitrates_holds_the_system_at_the_codecs_step(tones):
     curve, tracks = systems.bitrate_curve(tones, "svm").set_index("step"), systems._tracks(tones)
     usual = curve.loc[listening.USUAL]

@@ -140,6 +140,7 @@ def test_the_classifier_of_the_notebook_names_a_genre(executed, synth_data):
     assert all(f"  {genre} " in done.stdout for genre in synth_data.genres) and NOTE in done.stdout
 
 
+@pytest.mark.slow
 def test_a_second_run_repeats_the_metrics_and_trains_nothing(executed, tmp_path):
     first = executed(NAME)
     runs = Path(os.environ["FMALIB_RUNS"])
