@@ -46,9 +46,7 @@ def read(place, name, *, say=True):
         if max(status[1:]) <= _status(description)[1]:
             return facts
         if is_sound(shard, facts):
-            with contextlib.suppress(OSError):  # on a read-only disk it is read through each time, as at an address
-                if not is_address(place):
-                    os.utime(description)
+            _touch(description)
             return facts
     if say:
         files.report(shard)
@@ -90,12 +88,8 @@ def write(name, tracks, *, place, root, sample_rate, stop=None):
     facts, shard = {"tracks": {}, "failed": {}, "notices": []}, f"{place}/{name}"
     try:
         with _whole(shard) as temporary:
-            with tf.io.TFRecordWriter(str(temporary)) as writer:
-                for track_id, audio in _decoded(tracks, root, sample_rate, facts, stop):
-                    writer.write(_example(track_id, audio).SerializeToString(deterministic=True))
-                    facts["tracks"][track_id] = (len(audio), *_sums(audio))
-            facts = {"bytes": os.stat(temporary).st_size, **facts}
-        _write_json(_description(shard), facts)
+            size = _write_records(temporary, _decoded(tracks, root, sample_rate, facts, stop), facts)
+        _write_json(_description(shard), {"bytes": size, **facts})
     except tf.errors.OpError as error:
         if any(os.strerror(number) in error.message for number in files.FULL):
             raise files.full_disk(shard) from error
@@ -131,6 +125,13 @@ def _status(path):
     except (FileNotFoundError, tf.errors.NotFoundError):
         return None
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+def _touch(path):
+    """Sets a file's time to now; where that fails, as at an address, its shard is read through each time."""
+    if not is_address(path):
+        with contextlib.suppress(OSError):
+            os.utime(path)
 
 
 @contextlib.contextmanager
@@ -170,6 +171,15 @@ def _read_json(path, say):
     if value is None and say:
         files.report(path)
     return value
+
+
+def _write_records(path, decoded, facts):
+    """Writes (track id, audio) pairs as TFRecords, and their sums to `facts`; returns the bytes of the file."""
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for track_id, audio in decoded:
+            writer.write(_example(track_id, audio).SerializeToString(deterministic=True))
+            facts["tracks"][track_id] = (len(audio), *_sums(audio))
+    return os.stat(path).st_size
 
 
 def _decoded(tracks, root, sample_rate, facts, stop):
