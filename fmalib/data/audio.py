@@ -206,7 +206,7 @@ def _mix(part, sample_rate, longest, *, channel=None, scale=1, block_seconds=Non
         for block in _blocks(file, facts, block_seconds, again=True):
             mono = _mean(block) if channel is None else np.ascontiguousarray(block[:, channel])
             # One value tells of all, unless it is too large itself.
-            if not np.isfinite(mono @ mono) and not np.isfinite(mono).all():
+            if not np.isfinite(_power(mono)) and not np.isfinite(mono).all():
                 raise AudioError("holds values that are not finite")
             _add_power(facts, block, mono)
             parts.append(to_int16(resampler.resample_chunk(mono if scale == 1 else mono / np.float32(scale))))
@@ -259,10 +259,15 @@ def _add_power(facts, block, mono):
         return
     for start in range(0, len(block), STRETCH):
         part, mean = block[start : start + STRETCH].ravel(), mono[start : start + STRETCH]
-        power = float(part @ part)
+        power = _power(part)
         facts.power += power
-        if mean @ mean < CANCELLED * power / channels:
+        if _power(mean) < CANCELLED * power / channels:
             facts.cancelled = facts.cancelled + np.square(part.reshape(-1, channels)).sum(axis=0, dtype=float)
+
+
+def _power(values):
+    """Returns the sum of squares; `values @ values` would start threads that take the processors from other decoders."""
+    return float(np.einsum("i,i", values, values))
 
 
 def _promised(file):
