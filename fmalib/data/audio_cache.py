@@ -40,6 +40,7 @@ from fmalib.progress import bar
 
 FORMAT = 5  # part of the key: raise it when records, shards or decoding change
 TRACKS_PER_SHARD = 4  # 10 MB of 30-s clips at 44.1 kHz: a split of a tenth of the tracks reads a third of the shards
+BACKENDS = ("soundfile", "tensorflow_io")
 READERS = 16  # descriptions read at once from an address, where each takes a round trip
 
 
@@ -80,7 +81,7 @@ class Cache:
         return f"{self.place}/{shard}"
 
 
-def build(dataset, sample_rate, *, cache_dir=None, n_jobs=-1, progress=True, cluster=None):
+def build(dataset, sample_rate, *, cache_dir=None, n_jobs=-1, progress=True, cluster=None, backend="soundfile"):
     """Returns the `Cache` of a data set; decodes the missing shards.
 
     Shards are written in parallel, each under a temporary name until it is whole: a stopped build continues at the next call.
@@ -94,14 +95,19 @@ def build(dataset, sample_rate, *, cache_dir=None, n_jobs=-1, progress=True, clu
         n_jobs: threads, -1 is one per core; the decoders release the interpreter lock.
         progress: whether to show a progress bar while decoding.
         cluster: a `dask.distributed.Client`, or the address of its scheduler, whose workers decode; None decodes here.
+        backend: `"soundfile"` decodes by `fmalib.data.audio`; `"tensorflow_io"` by `fmalib.data.tfio_decoder`, more slowly and
+            beside TensorFlow 2.16 only, into a cache of its own.
 
     Raises:
-        ValueError: no track could be decoded, or the rate is not valid.
+        ValueError: no track could be decoded, an unknown backend, or the rate is not valid.
         OSError: a file cannot be opened any more, or the disk is full or read-only; no temporary file is left.
-        ImportError: `cluster` is an address, and Dask is not installed.
+        ImportError: `cluster` is an address, and Dask is not installed; tensorflow-io does not load.
     """
     check_rate(sample_rate)
-    key = hashlib.sha256(f"{FORMAT}|{dataset.audio_fingerprint}|{sample_rate}".encode()).hexdigest()[:12]
+    if backend not in BACKENDS:
+        raise ValueError(f"backend must be one of {BACKENDS}. Received: backend={backend!r}")
+    kind = "" if backend == BACKENDS[0] else f"|{backend}"
+    key = hashlib.sha256(f"{FORMAT}|{dataset.audio_fingerprint}|{sample_rate}{kind}".encode()).hexdigest()[:12]
     place, directory = _places(cache_dir, f"{dataset.name}-{sample_rate}-{key}")
     plan = _plan(dataset.tracks)
     found = _descriptions(place, plan, say=False)
@@ -111,8 +117,8 @@ def build(dataset, sample_rate, *, cache_dir=None, n_jobs=-1, progress=True, clu
             again = _descriptions(place, [name for name, facts in found.items() if facts is None])
             missing = {name: plan[name] for name, facts in again.items() if facts is None}
             if missing:
-                write = functools.partial(shards.write, place=place, root=str(dataset.root), sample_rate=sample_rate)
-                _write_shards(write, _jobs(missing, dataset.tracks), n_jobs, progress, cluster)
+                how = {"place": place, "root": str(dataset.root), "sample_rate": sample_rate, "backend": backend}
+                _write_shards(functools.partial(shards.write, **how), _jobs(missing, dataset.tracks), n_jobs, progress, cluster)
         found = _descriptions(place, plan)
     rows, failed, notices = [], [], []
     for name, shard in found.items():

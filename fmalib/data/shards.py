@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from fmalib import files
+from fmalib.data import tfio_decoder
 from fmalib.data.audio import AudioError, decode
 
 NAMES = ("*.tfrecord", "*.json")  # of a shard and its description
@@ -69,7 +70,7 @@ def records(shard):
         yield feature["track_id"].int64_list.value[0], np.frombuffer(feature["audio"].bytes_list.value[0], "<i2")
 
 
-def write(name, tracks, *, place, root, sample_rate, stop=None):
+def write(name, tracks, *, place, root, sample_rate, backend="soundfile", stop=None):
     """Decodes the tracks of one shard and writes it, unless it is there; returns the number of tracks.
 
     Args:
@@ -78,6 +79,7 @@ def write(name, tracks, *, place, root, sample_rate, stop=None):
         place: folder or address, a string.
         root: folder of the audio files.
         sample_rate: Hz.
+        backend: as for `fmalib.data.audio_cache.build`.
         stop: an event that, once set, ends the work by InterruptedError; None where nobody sets one.
 
     Raises:
@@ -88,7 +90,7 @@ def write(name, tracks, *, place, root, sample_rate, stop=None):
     facts, shard = {"tracks": {}, "failed": {}, "notices": []}, f"{place}/{name}"
     try:
         with _whole(shard) as temporary:
-            size = _write_records(temporary, _decoded(tracks, root, sample_rate, facts, stop), facts)
+            size = _write_records(temporary, _decoded(tracks, root, sample_rate, facts, stop, backend), facts)
         _write_json(_description(shard), {"bytes": size, **facts})
     except tf.errors.OpError as error:
         if any(os.strerror(number) in error.message for number in files.FULL):
@@ -182,7 +184,7 @@ def _write_records(path, decoded, facts):
     return os.stat(path).st_size
 
 
-def _decoded(tracks, root, sample_rate, facts, stop):
+def _decoded(tracks, root, sample_rate, facts, stop, backend):
     """Yields (track id, audio) of the tracks that can be decoded; reasons and remarks go to `facts`.
 
     Raises InterruptedError once the event `stop` is set.
@@ -192,7 +194,8 @@ def _decoded(tracks, root, sample_rate, facts, stop):
             raise InterruptedError
         remarks = []
         try:
-            yield track_id, decode(Path(root, path), sample_rate, expected_seconds=seconds, notice=remarks.append)
+            by = tfio_decoder.decode if backend == "tensorflow_io" else decode
+            yield track_id, by(Path(root, path), sample_rate, expected_seconds=seconds, notice=remarks.append)
         except AudioError as error:
             facts["failed"][track_id] = (path, str(error))
         else:
