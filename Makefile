@@ -1,10 +1,12 @@
 # make setup     makes .venv and installs fmalib there
 # make test      runs the tests
 # make test-faults   kills, fills a disk, damages files, and compares with undisturbed work (10 minutes)
+# make test-tfio     tests decoding by tensorflow-io, in an environment with TensorFlow 2.16 that it makes (CPython 3.10 to 3.12)
 # make lint      checks rules and format by ruff, and that notebooks match their scripts
 # make format    applies what `make lint` asks for
 # make mutants   breaks each line that guards against a leak, in a copy, and shows that a test fails (15 minutes)
 # make bench-train   times training beside PyTorch, which it installs in .venv
+# make bench-data    times caches and pipelines beside soundfile, librosa and memory-mapped arrays; MUSIC=FOLDER of MP3s
 # make bench-codec   measures the codec beside MP3, Opus and downsampling; DATA=FOLDER in FMA's layout, SONGS=FOLDER of sound
 #                    files, BASELINES=FILE to compare with, JSON=FILE for all numbers
 # make sweep     makes the whole table of genres by notebooks/sweep.yaml: DATASET=fma_small DATA_DIR=FOLDER SEEDS="0 1 2";
@@ -17,7 +19,7 @@ NOTEBOOKS := 01_data 02_autoencoder 03_classifier 04_latent_space 05_compression
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 CONSTRAINTS := $(wildcard .ci/constraints-$(VERSION).txt)
 
-.PHONY: setup test test-slow test-faults lint format mutants bench-train bench-codec sweep report notebooks clean
+.PHONY: setup test test-slow test-faults test-tfio lint format mutants bench-train bench-data bench-codec sweep report notebooks clean
 .DELETE_ON_ERROR:
 
 setup: .venv/installed
@@ -26,7 +28,7 @@ setup: .venv/installed
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' || \
 		{ echo "fmalib needs CPython 3.10 to 3.13; name one: make PYTHON=python3.12. Received: $(PYTHON) $(VERSION)"; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(addprefix --constraint ,$(CONSTRAINTS)) --editable .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(addprefix --constraint ,$(CONSTRAINTS)) --editable '.[dask]'
 	@touch $@
 
 test: setup
@@ -37,6 +39,14 @@ test-slow: setup
 
 test-faults: setup
 	$(BIN)/python -m pytest -m faults -n 2 --dist load
+
+test-tfio: .venv-tfio/installed
+	PYTHONPATH=. .venv-tfio/bin/python -m pytest --noconftest tests/data/test_tfio_decoder.py
+
+.venv-tfio/installed: .ci/tfio.txt
+	$(PYTHON) -m venv .venv-tfio
+	.venv-tfio/bin/python -m pip install --quiet --disable-pip-version-check --requirement .ci/tfio.txt
+	@touch $@
 
 lint: setup
 	$(BIN)/ruff check
@@ -55,6 +65,9 @@ mutants: setup
 bench-train: setup
 	@$(BIN)/python -c 'import torch' 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check torch
 	$(BIN)/python tests/benchmarks/training.py
+
+bench-data: setup
+	$(BIN)/python tests/benchmarks/data.py $(addprefix --music ,$(MUSIC)) $(addprefix --json ,$(JSON))
 
 bench-codec: setup
 	$(BIN)/python tests/benchmarks/codec.py $(addprefix --data-dir ,$(DATA)) $(addprefix --songs ,$(SONGS)) \
@@ -83,4 +96,4 @@ notebooks: setup
 	$(BIN)/python notebooks/pair.py
 
 clean:
-	rm -rf .venv build *.egg-info outputs/cache outputs/runs $(addprefix outputs/,$(NOTEBOOKS))
+	rm -rf .venv .venv-tfio build *.egg-info outputs/cache outputs/runs $(addprefix outputs/,$(NOTEBOOKS))

@@ -18,11 +18,12 @@ ORDER = {  # package, or module at the top: its modules
     "content": "",
     "intervals": "",
     "data": "tracks splits excerpts mpeg ffmpeg tags containers audio formats transfer extract file_facts fma_archives fma "
-    "fma_copy commands genre_folder synth_recipes synth_instruments synth_render synth datasets audio_cache segments",
+    "fma_copy commands genre_folder synth_recipes synth_instruments synth_render synth datasets "
+    "tfio_decoder shards audio_cache segments",
     "signal": "stft mel mdct mdct_frames codewords",
     "models": "layers entropy_layers sparse_layers losses original mdct_autoencoders sparse_mdct audeep patch_autoencoder "
     "classifiers architectures",
-    "training": "callbacks runs autoencoders patch_training",
+    "training": "callbacks distribution runs autoencoders patch_training",
     "codec": "bitstream quantiser entropy contexts integer_network signs learned_contexts context_models levels rate_control "
     "block_switching waveform envelope learned_envelope listening profiles step_search file_codec envelope_training "
     "examples context_training commands budget metrics quality ablation classical coders",

@@ -10,7 +10,6 @@ import soxr
 from fmalib.data import containers, ffmpeg
 from fmalib.data.containers import AudioError, TooLongError
 
-BLOCK_SECONDS = 30  # decoded at once: memory does not grow with the length of a file
 BLOCK_VALUES = 1 << 24  # decoded at once at most, of all channels: 64 MB
 RATES = 1000, 768_000  # Hz; a file with any other is damaged or holds no music
 SHORTEST_SHARE = 0.95  # of the audio that a file holds or promises
@@ -18,9 +17,9 @@ TOLERANCE = 0.1  # seconds between what a header promises and what was read
 LONGEST_SAMPLES = 1 << 29  # 1 GiB of int16: a record of TensorFlow's holds at most two
 LONGEST_BELIEVED = 86_400  # seconds; a header that promises more is checked by decoding
 CANCELLED = 0.01  # of the channels' power is left in their mean: they are opposite
-SPARSE = 7  # every 7th sample tells the power of a channel
 SPIKES = 0.001  # of the values, at most, are clipped where they go far beyond full scale
-STRETCH = 4096  # such samples are looked at together: 0.65 s at 44.1 kHz
+STRETCH = 28_672  # samples whose power is looked at together: 0.65 s at 44.1 kHz
+BLOCK_FRAMES = 4 * STRETCH  # decoded at once: 2.6 s at 44.1 kHz, which processors keep close by
 
 
 @dataclasses.dataclass
@@ -34,8 +33,8 @@ class _Facts:
     peak: float = 0.0
     beyond: int = 0  # float values beyond full scale, of all channels
     values: int = 0
-    power: np.ndarray | float = 0.0  # of each channel
-    cancelled: float = 0.0  # power of stretches whose mean is far below the channels
+    power: float = 0.0  # of all channels
+    cancelled: np.ndarray | float = 0.0  # of each channel, in stretches whose mean is far below the channels
     error: str = ""
 
     @property
@@ -188,8 +187,8 @@ def _decode_part(part, sample_rate, longest, notice):
         notice(f"clipped: {facts.beyond} of {facts.values} values are beyond full scale, up to {facts.peak:.6g}")
     if scale != 1:
         notice(f"scaled: values reach {facts.peak:.6g}, divided by {scale:.6g}")
-    opposite = facts.cancelled > 0.1 * np.sum(facts.power) > 0
-    channel = int(np.argmax(facts.power)) if opposite else None
+    opposite = np.sum(facts.cancelled) > 0.1 * facts.power > 0
+    channel = int(np.argmax(facts.cancelled)) if opposite else None
     if opposite:
         notice(f"opposite channels: their mean is silent, channel {channel + 1} is used")
     if scale != 1 or opposite:
@@ -204,10 +203,10 @@ def _mix(part, sample_rate, longest, *, channel=None, scale=1, block_seconds=Non
         _check_file_rate(file)
         _check_longest((part.seconds or _seconds_by_size(file)) * sample_rate, longest, sample_rate)
         resampler = soxr.ResampleStream(file.samplerate, sample_rate, 1, dtype="float32", quality="HQ")
-        for block in _blocks(file, facts, block_seconds or BLOCK_SECONDS):
-            # block.mean(axis=1) takes nearly as long as decoding
-            mono = sum(block.T) / np.float32(block.shape[1]) if channel is None else np.ascontiguousarray(block[:, channel])
-            if not np.isfinite(mono).all():
+        for block in _blocks(file, facts, block_seconds, again=True):
+            mono = _mean(block) if channel is None else np.ascontiguousarray(block[:, channel])
+            # One value tells of all, unless it is too large itself.
+            if not np.isfinite(_power(mono)) and not np.isfinite(mono).all():
                 raise AudioError("holds values that are not finite")
             _add_power(facts, block, mono)
             parts.append(to_int16(resampler.resample_chunk(mono if scale == 1 else mono / np.float32(scale))))
@@ -219,13 +218,30 @@ def _mix(part, sample_rate, longest, *, channel=None, scale=1, block_seconds=Non
     return np.concatenate(parts), facts
 
 
-def _blocks(file, facts, seconds=BLOCK_SECONDS):
-    """Yields an open file in blocks, float32 `(samples, channels)`, until its end or an error, which is kept in `facts`."""
+def _mean(block):
+    """Returns the mean of channels `(samples, channels)`; numpy's `mean` takes nearly as long as decoding."""
+    if block.shape[1] == 1:
+        return block[:, 0].copy()
+    total = block[:, 0] + block[:, 1]
+    for channel in block.T[2:]:
+        total += channel
+    total /= np.float32(block.shape[1])
+    return total
+
+
+def _blocks(file, facts, seconds=None, *, again=False):
+    """Yields an open file in blocks, float32 `(samples, channels)`, until its end or an error, which is kept in `facts`.
+
+    Args:
+        seconds: duration of a block; None means BLOCK_FRAMES.
+        again: whether each block may lie where the one before it lay: new memory for each costs time.
+    """
     facts.rate = file.samplerate
     floats = file.subtype in ("FLOAT", "DOUBLE")
-    frames = min(round(seconds * file.samplerate), BLOCK_VALUES // file.channels)
+    frames = min(round(seconds * file.samplerate) if seconds else BLOCK_FRAMES, BLOCK_VALUES // file.channels)
+    place = np.empty((frames, file.channels), np.float32) if again else None
     try:
-        while len(block := file.read(frames, dtype="float32", always_2d=True)):
+        while len(block := file.read(frames, dtype="float32", always_2d=True, out=place)):
             facts.frames += len(block)
             if floats:
                 facts.peak = max(facts.peak, float(np.abs(block).max()))
@@ -237,13 +253,21 @@ def _blocks(file, facts, seconds=BLOCK_SECONDS):
 
 
 def _add_power(facts, block, mono):
-    """Adds the power of a block's channels to the facts, and of stretches whose mean has nearly none to `cancelled`."""
-    if block.shape[1] > 1:
-        starts = np.arange(0, -(-len(block) // SPARSE), STRETCH)
-        power = np.add.reduceat(np.square(block[::SPARSE]), starts, dtype=float)
-        left = np.add.reduceat(np.square(mono[::SPARSE]), starts, dtype=float)
-        facts.power = facts.power + power.sum(axis=0)
-        facts.cancelled += power[left < CANCELLED * power.mean(axis=1)].sum()
+    """Adds a block's power to the facts, and by channel that of stretches whose mean has nearly none."""
+    channels = block.shape[1]
+    if channels == 1:
+        return
+    for start in range(0, len(block), STRETCH):
+        part, mean = block[start : start + STRETCH].ravel(), mono[start : start + STRETCH]
+        power = _power(part)
+        facts.power += power
+        if _power(mean) < CANCELLED * power / channels:
+            facts.cancelled = facts.cancelled + np.square(part.reshape(-1, channels)).sum(axis=0, dtype=float)
+
+
+def _power(values):
+    """Returns the sum of squares; `values @ values` would start threads that take the processors from other decoders."""
+    return float(np.einsum("i,i", values, values))
 
 
 def _promised(file):
@@ -305,7 +329,8 @@ def _check_longest(samples, longest, sample_rate):
 
 def to_int16(audio):
     """Returns float audio (full scale 1) as int16, rounded and clipped; any shape."""
-    return np.clip(np.rint(audio * 32768.0), -32768, 32767).astype(np.int16)
+    scaled = audio * np.float32(32768)
+    return np.clip(np.rint(scaled, out=scaled), -32768, 32767, out=scaled).astype(np.int16)
 
 
 def to_float(audio):

@@ -6,14 +6,23 @@ Layout of `cache_dir/audio/<data set>-<rate>-<key>/`:
     00000.json        facts of its tracks, and reasons of failures; written last: a shard without it is made again
 
 A record has a checksum, which TensorFlow compares whenever it reads one. A shard that changed after its description was
-written is read through before it is used.
+written is read through before it is used (`fmalib.data.shards`).
+
+Several machines build a cache as workers of a Dask cluster. All see the audio files and the cache under the same names: shared
+folders, or for the cache an address that TensorFlow's file API knows. `pip install fmalib[dask]` on each of them, then
+
+    dask scheduler                                                  on one machine, which prints its address
+    dask worker tcp://10.0.0.1:8786 --nworkers 8 --nthreads 2       on each machine: two threads for every two cores
+    audio_cache.build(data, 8000, cache_dir="/shared/cache", cluster="tcp://10.0.0.1:8786")
+
+Each shard is a task. A worker that dies costs its tasks' time: others make the shards it had not finished.
 """
 
 import contextlib
 import dataclasses
 import errno
+import functools
 import hashlib
-import os
 import threading
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
@@ -24,12 +33,15 @@ import pandas as pd
 import tensorflow as tf
 
 from fmalib import files, paths
-from fmalib.data.audio import AudioError, check_rate, decode
+from fmalib.data import shards
+from fmalib.data.audio import check_rate
 from fmalib.data.tracks import describe_excluded, describe_notices, excluded_table
 from fmalib.progress import bar
 
-FORMAT = 4  # part of the key: raise it when records, shards or decoding change
+FORMAT = 5  # part of the key: raise it when records, shards or decoding change
 TRACKS_PER_SHARD = 4  # 10 MB of 30-s clips at 44.1 kHz: a split of a tenth of the tracks reads a third of the shards
+BACKENDS = ("soundfile", "tensorflow_io")
+READERS = 16  # descriptions read at once from an address, where each takes a round trip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +49,8 @@ class Cache:
     """Decoded audio on disk.
 
     Attributes:
-        directory: of the shards.
+        place: folder or address of the shards.
+        directory: local folder of the shards and of tables made of them; of the tables alone where `place` is an address.
         sample_rate: Hz.
         tracks: one row per decoded track in reading order, indexed by `track_id`; columns `shard` (file name),
             `samples`, `total` and `total_squares` (sums over the samples at full scale 1).
@@ -46,6 +59,7 @@ class Cache:
         key: hash of audio, rate and format.
     """
 
+    place: str
     directory: Path
     sample_rate: int
     tracks: pd.DataFrame
@@ -56,13 +70,18 @@ class Cache:
     def __str__(self):
         hours, root = self.tracks["samples"].sum() / self.sample_rate / 3600, paths.project_root()
         place = self.directory.relative_to(root) if self.directory.is_relative_to(root) else self.directory
+        place = self.place if shards.is_address(self.place) else place
         lines = [f"Cache: {len(self.tracks)} tracks, {hours:.2f} h at {self.sample_rate} Hz in {place}"]
         lines += [describe_excluded(self.failed)] if len(self.failed) else []
         lines += [describe_notices(self.notices)] if len(self.notices) else []
         return "\n".join(lines)
 
+    def path(self, shard):
+        """Returns the path or address of a shard, a string, by its file name."""
+        return f"{self.place}/{shard}"
 
-def build(dataset, sample_rate, *, cache_dir=None, n_jobs=-1, progress=True):
+
+def build(dataset, sample_rate, *, cache_dir=None, n_jobs=-1, progress=True, cluster=None, backend="soundfile"):
     """Returns the `Cache` of a data set; decodes the missing shards.
 
     Shards are written in parallel, each under a temporary name until it is whole: a stopped build continues at the next call.
@@ -71,28 +90,38 @@ def build(dataset, sample_rate, *, cache_dir=None, n_jobs=-1, progress=True):
     Args:
         dataset: a `fmalib.data.datasets.Dataset`.
         sample_rate: rate to resample to, in Hz.
-        cache_dir: parent folder; None means `fmalib.paths.cache_dir()`.
+        cache_dir: parent folder, or an address that TensorFlow's file API knows, such as `gs://bucket/cache`; None means
+            `fmalib.paths.cache_dir()`. An address has no lock: two builds at once write the same shards twice.
         n_jobs: threads, -1 is one per core; the decoders release the interpreter lock.
         progress: whether to show a progress bar while decoding.
+        cluster: a `dask.distributed.Client`, or the address of its scheduler, whose workers decode; None decodes here.
+        backend: `"soundfile"` decodes by `fmalib.data.audio`; `"tensorflow_io"` by `fmalib.data.tfio_decoder`, more slowly and
+            beside TensorFlow 2.16 only, into a cache of its own.
 
     Raises:
-        ValueError: no track could be decoded, or the rate is not valid.
+        ValueError: no track could be decoded, an unknown backend, or the rate is not valid.
         OSError: a file cannot be opened any more, or the disk is full or read-only; no temporary file is left.
+        ImportError: `cluster` is an address, and Dask is not installed; tensorflow-io does not load.
     """
     check_rate(sample_rate)
-    key = hashlib.sha256(f"{FORMAT}|{dataset.audio_fingerprint}|{sample_rate}".encode()).hexdigest()[:12]
-    parent = paths.resolve(cache_dir) if cache_dir else paths.cache_dir()
-    directory = parent / "audio" / f"{dataset.name}-{sample_rate}-{key}"
+    if backend not in BACKENDS:
+        raise ValueError(f"backend must be one of {BACKENDS}. Received: backend={backend!r}")
+    kind = "" if backend == BACKENDS[0] else f"|{backend}"
+    key = hashlib.sha256(f"{FORMAT}|{dataset.audio_fingerprint}|{sample_rate}{kind}".encode()).hexdigest()[:12]
+    place, directory = _places(cache_dir, f"{dataset.name}-{sample_rate}-{key}")
     plan = _plan(dataset.tracks)
-    shards = {name: _read_shard(directory, name, say=False) for name in plan}
-    if None in shards.values():
-        with files.locked(directory / ".lock", "*.tfrecord", "*.json"):  # two notebooks may start at once
-            missing = {name: ids for name, ids in plan.items() if shards[name] is None and not _read_shard(directory, name)}
+    found = _descriptions(place, plan, say=False)
+    if None in found.values():
+        alone = contextlib.nullcontext() if shards.is_address(place) else files.locked(directory / ".lock", *shards.NAMES)
+        with alone:  # two notebooks may start at once
+            again = _descriptions(place, [name for name, facts in found.items() if facts is None])
+            missing = {name: plan[name] for name, facts in again.items() if facts is None}
             if missing:
-                _write_shards(missing, dataset, directory, sample_rate, n_jobs, progress)
-        shards = {name: _read_shard(directory, name) for name in plan}
+                how = {"place": place, "root": str(dataset.root), "sample_rate": sample_rate, "backend": backend}
+                _write_shards(functools.partial(shards.write, **how), _jobs(missing, dataset.tracks), n_jobs, progress, cluster)
+        found = _descriptions(place, plan)
     rows, failed, notices = [], [], []
-    for name, shard in shards.items():
+    for name, shard in found.items():
         rows += [(int(track_id), name, *facts) for track_id, facts in shard["tracks"].items()]
         failed += [(int(track_id), *facts) for track_id, facts in shard["failed"].items()]
         notices += [tuple(notice) for notice in shard["notices"]]
@@ -100,7 +129,7 @@ def build(dataset, sample_rate, *, cache_dir=None, n_jobs=-1, progress=True):
     if not rows:
         raise ValueError(f"No track of {dataset.name} could be decoded. {describe_excluded(failed)} Received: {dataset.root}")
     tracks = pd.DataFrame(rows, columns=["track_id", "shard", "samples", "total", "total_squares"]).set_index("track_id")
-    return Cache(directory, int(sample_rate), tracks, failed, excluded_table(notices), key)
+    return Cache(place, directory, int(sample_rate), tracks, failed, excluded_table(notices), key)
 
 
 def read(cache, track_ids=None):
@@ -112,7 +141,7 @@ def read(cache, track_ids=None):
     wanted = cache.tracks if track_ids is None else cache.tracks[cache.tracks.index.isin(track_ids)]
     with damage_named(cache):
         for shard, tracks in wanted.groupby("shard", sort=False):
-            yield from (record for record in _records(cache.directory / shard) if record[0] in tracks.index)
+            yield from (record for record in shards.records(cache.path(shard)) if record[0] in tracks.index)
 
 
 @contextlib.contextmanager
@@ -124,11 +153,11 @@ def damage_named(cache):
     try:
         yield
     except tf.errors.DataLossError as error:
-        damaged = [shard for shard in cache.tracks["shard"].unique() if not _is_sound(cache.directory / shard)]
-        for shard in damaged:
-            (cache.directory / shard).with_suffix(".json").unlink(missing_ok=True)
+        damaged = [path for path in map(cache.path, cache.tracks["shard"].unique()) if not shards.is_sound(path)]
+        for path in damaged:
+            shards.forget(path)
         text = "decoded audio is damaged; the next call makes it again"
-        raise OSError(errno.EIO, text, ", ".join(str(cache.directory / shard) for shard in damaged)) from error
+        raise OSError(errno.EIO, text, ", ".join(damaged)) from error
 
 
 def standardisation(cache, track_ids):
@@ -150,110 +179,79 @@ def _plan(tracks):
     return {f"{number:05d}.tfrecord": chunk for number, chunk in enumerate(chunks)}
 
 
-def _read_shard(directory, name, *, say=True):
-    """Returns the description of a finished shard, or None where the shard is absent or damaged; `say`: whether to report."""
-    shard, description = directory / name, (directory / name).with_suffix(".json")
-    facts = files.read_json(description, say=say)
-    if facts is None or not shard.exists():
-        return None
-    status = shard.stat()
-    if facts["bytes"] == status.st_size:
-        # It is older than its description, unless it was copied or changed by others. No tool sets the second of its times.
-        if max(status.st_mtime_ns, status.st_ctime_ns) <= description.stat().st_mtime_ns:
-            return facts
-        if _is_sound(shard, facts):
-            with contextlib.suppress(OSError):  # on a read-only disk it is read through each time
-                os.utime(description)
-            return facts
-    if say:
-        files.report(shard)
-    return None
+def _places(cache_dir, name):
+    """Returns (place of the shards, local folder of tables made of them) of a cache with a folder's name."""
+    if cache_dir is not None and shards.is_address(cache_dir):
+        return f"{str(cache_dir).rstrip('/')}/audio/{name}", paths.cache_dir() / "audio" / name
+    directory = (paths.resolve(cache_dir) if cache_dir else paths.cache_dir()) / "audio" / name
+    return str(directory), directory
 
 
-def _is_sound(shard, facts=None):
-    """Returns whether all records of a shard have their checksums; with a description, whether they are of its tracks."""
-    try:
-        found = {str(track_id): len(audio) for track_id, audio in _records(shard)}
-    except tf.errors.OpError:
-        return False
-    return facts is None or found == {track_id: samples for track_id, (samples, *_) in facts["tracks"].items()}
+def _plan(tracks):
+    """Returns {shard name: track ids}, which decides the order of training crops.
+
+    It follows from the tracks alone, not from their splits: a cache serves every split, and none may depend on the split that
+    was opened first. The order is random and fixed, since a folder's tracks come sorted by genre.
+    """
+    ids = tracks.index.to_series().sample(frac=1.0, random_state=0).tolist()
+    chunks = [ids[start : start + TRACKS_PER_SHARD] for start in range(0, len(ids), TRACKS_PER_SHARD)]
+    return {f"{number:05d}.tfrecord": chunk for number, chunk in enumerate(chunks)}
 
 
-def _records(shard):
-    """Yields (track id, int16 audio `(samples,)`) of a shard."""
-    for record in tf.data.TFRecordDataset(str(shard)).as_numpy_iterator():
-        feature = tf.train.Example.FromString(record).features.feature
-        yield feature["track_id"].int64_list.value[0], np.frombuffer(feature["audio"].bytes_list.value[0], "<i2")
+def _descriptions(place, names, *, say=True):
+    """Returns {shard name: its description, or None where the shard is absent or damaged}, in the order of the names."""
+    read = functools.partial(shards.read, place, say=say)
+    with ThreadPoolExecutor(READERS) as threads:
+        return dict(zip(names, (threads.map if shards.is_address(place) else map)(read, names)))
 
 
-def _write_shards(plan, dataset, directory, sample_rate, n_jobs, progress):
-    """Decodes and writes the shards of a plan, see `_plan`.
+def _jobs(plan, tracks):
+    """Returns a list of (shard name, its tracks as plain tuples) for `shards.write`."""
+    rows = {track_id: (track_id, path, seconds) for track_id, path, seconds in tracks[["path", "duration"]].itertuples()}
+    return [(name, [rows[track_id] for track_id in ids]) for name, ids in plan.items()]
+
+
+def _write_shards(write, jobs, n_jobs, progress, cluster):
+    """Makes shards by a function of (shard name, tracks), in threads here or by the workers of a cluster."""
+    total, rate = sum(len(tracks) for _, tracks in jobs), write.keywords["sample_rate"]
+    with bar(total=total, desc=f"Decoding to {rate} Hz", unit="track", progress=progress) as shown:
+        if cluster is None:
+            _by_threads(write, jobs, joblib.cpu_count() if n_jobs == -1 else n_jobs, shown.update)
+        else:
+            _by_dask(write, jobs, cluster, shown.update)
+            shards.sweep(write.keywords["place"])
+
+
+def _by_threads(write, jobs, n_threads, done):
+    """Calls a function for each job and `done` with its result.
 
     After an error or Ctrl-C, it ends once all threads have stopped: one that outlives the interpreter would abort it.
     """
-    total, stop = sum(map(len, plan.values())), threading.Event()
-    shown = bar(total=total, desc=f"Decoding to {sample_rate} Hz", unit="track", progress=progress)
-    workers = joblib.cpu_count() if n_jobs == -1 else n_jobs
-    with shown, paths.quiet_stderr(), ThreadPoolExecutor(workers) as threads:
-        jobs = [
-            threads.submit(_write_shard, directory, name, dataset.tracks.loc[ids], dataset.root, sample_rate, stop)
-            for name, ids in plan.items()
-        ]
+    stop = threading.Event()
+    with paths.quiet_stderr(), ThreadPoolExecutor(n_threads) as threads:
+        running = [threads.submit(write, *job, stop=stop) for job in jobs]
         try:
-            for job in as_completed(jobs):
-                shown.update(job.result())
+            for job in as_completed(running):
+                done(job.result())
         except BaseException:
             stop.set()
             threads.shutdown(cancel_futures=True)
             raise
 
 
-def _write_shard(directory, name, tracks, root, sample_rate, stop):
-    """Decodes the tracks of one shard; returns their number."""
-    facts = {"tracks": {}, "failed": {}, "notices": []}
+def _by_dask(write, jobs, cluster, done):
+    """Does the same by the workers of a Dask cluster, see `build`. A task whose worker died is given to another one."""
     try:
-        with files.atomic(directory / name) as temporary, tf.io.TFRecordWriter(str(temporary)) as writer:
-            for track_id, audio in _decoded(tracks, root, sample_rate, facts, stop):
-                writer.write(_example(track_id, audio).SerializeToString(deterministic=True))
-                facts["tracks"][track_id] = (len(audio), *_sums(audio))
-    except tf.errors.OpError as error:
-        if any(os.strerror(number) in error.message for number in files.FULL):
-            raise files.full_disk(directory / name) from error
-        raise OSError(errno.EIO, f"The decoded audio cannot be written ({error.message})", str(directory / name)) from error
-    size = (directory / name).stat().st_size
-    files.write_json((directory / name).with_suffix(".json"), {"bytes": size, **facts}, checksum=True)
-    return len(tracks)
-
-
-def _decoded(tracks, root, sample_rate, facts, stop):
-    """Yields (track id, audio) of the tracks that can be decoded; reasons and remarks go to `facts`.
-
-    Raises InterruptedError once the event `stop` is set.
-    """
-    for track_id, path, seconds in zip(tracks.index, tracks["path"], tracks["duration"]):
-        if stop.is_set():
-            raise InterruptedError
-        remarks = []
+        from dask import distributed
+    except ImportError as error:
+        text = f"Decoding on a cluster needs Dask: pip install fmalib[dask]. Received: cluster={cluster!r}"
+        raise ImportError(text) from error
+    with distributed.Client(cluster) if isinstance(cluster, str) else contextlib.nullcontext(cluster) as client:
+        tasks = client.map(write, *zip(*jobs), pure=False, batch_size=1000)
         try:
-            yield track_id, decode(root / path, sample_rate, expected_seconds=seconds, notice=remarks.append)
-        except AudioError as error:
-            facts["failed"][track_id] = (path, str(error))
-        else:
-            facts["notices"] += [(int(track_id), path, remark) for remark in remarks]
-
-
-def _sums(audio, block=1 << 20):
-    """Returns the sum and the sum of squares of int16 audio at full scale 1, added block by block."""
-    total = total_squares = 0.0
-    for start in range(0, len(audio), block):
-        part = audio[start : start + block].astype(np.float64) / 32768
-        total, total_squares = total + part.sum(), total_squares + part @ part
-    return float(total), float(total_squares)
-
-
-def _example(track_id, audio):
-    """Returns one TFRecord example of int16 audio of shape `(samples,)`."""
-    example = tf.train.Example()
-    example.features.feature["track_id"].int64_list.value.append(track_id)
-    example.features.feature["audio"].bytes_list.value.append(audio.astype("<i2").tobytes())
-    return example
+            for task in distributed.as_completed(tasks):
+                done(task.result())
+                task.release()  # else a dead worker's finished tasks would be looked at again
+        except BaseException:
+            client.cancel(tasks)
+            raise

@@ -5,7 +5,6 @@ whole file. What libsndfile does not read goes to the program ffmpeg, where it i
 """
 
 import dataclasses
-import io
 import os
 import re
 from collections.abc import Callable
@@ -15,7 +14,7 @@ from pathlib import Path
 import soundfile
 
 from fmalib.data import ffmpeg, mpeg
-from fmalib.data.excerpts import Bytes, Excerpt
+from fmalib.data.excerpts import Bytes, for_decoder
 
 UNKNOWN_SIZE = 0x7FFFF000  # wav sizes from here on are of streams: the length was not known when the header was written
 UNKNOWN_FRAMES = 1 << 60  # libsndfile's number of frames of such a stream is above this
@@ -134,7 +133,7 @@ def _part(path, pieces=None, **facts):
     def opened():
         try:
             if pieces is not None:
-                return SoundFile(io.BufferedReader(Excerpt(path, pieces), 1 << 16))  # mpg123 reads twice a frame
+                return SoundFile(for_decoder(path, pieces))
             # A name that is not UTF-8 goes as bytes, which Windows does not take.
             return SoundFile(os.fsencode(path) if os.name == "posix" else path)
         except (soundfile.SoundFileError, TypeError, ValueError) as error:  # TypeError: a file named .raw needs a format

@@ -3,8 +3,10 @@
 import bisect
 import io
 import itertools
+import os
 
 BLOCK = 1 << 16
+IN_MEMORY = 1 << 24  # bytes of an excerpt at most that are copied
 
 
 class Bytes:
@@ -87,6 +89,27 @@ class Excerpt(io.RawIOBase):
 
     def __len__(self):
         return self._ends[-1] if self._ends else 0
+
+
+def for_decoder(path, pieces):
+    """Returns an excerpt as `soundfile.SoundFile` takes it: the number of an open file, or a file object.
+
+    For a file object, libsndfile calls Python twice a frame, and threads wait for each other: two decoders together were slower
+    than one. So a small excerpt is copied to a file in memory, on Linux.
+
+    Args:
+        path, pieces: as for `Excerpt`.
+    """
+    excerpt = Excerpt(path, pieces)
+    if len(excerpt) > IN_MEMORY or not hasattr(os, "memfd_create"):
+        return io.BufferedReader(excerpt, BLOCK)  # mpg123 reads twice a frame
+    with excerpt:
+        number = os.memfd_create("excerpt")
+        with open(number, "wb", closefd=False) as file:
+            while data := excerpt.read(1 << 20):
+                file.write(data)
+        os.lseek(number, 0, os.SEEK_SET)
+        return number
 
 
 def _size(piece):

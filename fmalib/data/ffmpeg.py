@@ -66,8 +66,11 @@ class File:
     def __exit__(self, *_):
         self.close()
 
-    def read(self, frames, dtype="float32", always_2d=True):
-        """Returns the next frames, float32 `(frames, channels)`; none at the end. `dtype` and `always_2d` are as given."""
+    def read(self, frames, dtype="float32", always_2d=True, out=None):
+        """Returns the next frames, float32 `(frames, channels)`; none at the end. `dtype` and `always_2d` are as given.
+
+        `out` is not used.
+        """
         data = self._process.stdout.read(frames * 4 * self.channels)
         if not data and self._finish():
             raise FfmpegError(self.damaged)

@@ -236,7 +236,7 @@ def _shards_and_labels(cache, tracks):
     if (places < 0).any() or (np.diff(places) <= 0).any():
         raise ValueError(f"Tracks must be in the cache's reading order (segments.select). Received: {list(tracks.index[:5])}")
     table = tf.lookup.KeyValueTensorInitializer(tracks.index.to_numpy(np.int64), tracks["label"].to_numpy(np.int64))
-    shards = [str(cache.directory / name) for name in tracks["shard"].unique()]
+    shards = [cache.path(name) for name in tracks["shard"].unique()]
     return shards, tf.lookup.StaticHashTable(table, default_value=-1)
 
 

@@ -1,5 +1,6 @@
 """Builds, trains or loads any autoencoder by name."""
 
+import contextlib
 import dataclasses
 import functools
 import time
@@ -87,13 +88,16 @@ def train(domain, model, pipeline, *, latent, epochs, seed, loss="mse", network=
         domain, model: keys of `fmalib.models.architectures.ARCHITECTURES`.
         pipeline: a `fmalib.data.segments.Pipeline` with `target="audio"`.
         latent, loss: as for `architectures.compiled`.
-        epochs, seed, options: as for `runs.train_or_load`.
+        epochs, seed, options: as for `runs.train_or_load`. The option `strategy` is a `tf.distribute.Strategy` to train by,
+            see `fmalib.training.distribution`; a `network` of one's own is built within its scope instead.
         network: a compiled model with the layers `encoder` and `decoder` to train instead, such as one of a notebook.
     """
     architecture = architectures.find(domain, model, loss)
     name = f"{domain}_{model}_{latent}" + (f"_{loss}" if domain == "time" else "")
+    strategy = options.pop("strategy", None)
     if network is None:
-        network = _compiled(domain, model, pipeline, latent, seed, loss)
+        with strategy.scope() if strategy else contextlib.nullcontext():
+            network = _compiled(domain, model, pipeline, latent, seed, loss)
     if architecture.solve:
         started = time.perf_counter()
         architecture.solve(network, pipeline.cache, pipeline.training.index)

@@ -24,7 +24,7 @@ import fmalib
 from fmalib import content, files, paths
 from fmalib.data import audio_cache
 from fmalib.progress import bar
-from fmalib.training import callbacks
+from fmalib.training import callbacks, distribution
 
 MAX_EPOCHS = 200  # of a learning-rate schedule
 DECISIVE = ("data.segments", "signal", "models", "training")  # code that decides what a training gives
@@ -107,7 +107,8 @@ def train_or_load(name, model, pipeline, *, epochs, seed, patience=10, runs_dir=
 
     Args:
         name: of the run; part of the folder's name.
-        model: compiled, built after `set_seed(seed)`.
+        model: compiled, built after `set_seed(seed)`; one that was built within `strategy.scope()` is trained by that strategy,
+            see `fmalib.training.distribution`, which changes neither the run's name nor, but for rounding, its result.
         pipeline: the `fmalib.data.segments.Pipeline` to train on; the loss on its validation part selects the best epoch.
         epochs: the most epochs to train.
         seed: of crops and noise.
@@ -126,9 +127,11 @@ def train_or_load(name, model, pipeline, *, epochs, seed, patience=10, runs_dir=
         raise ValueError(f"The model must be compiled before training. Received: model={model.name!r}, not compiled")
     set_seed(seed)
     settings = {**pipeline.content(), "epochs": int(epochs), "patience": patience, "seed": int(seed)}
-    key = content.key(content.training(model), content.code(*DECISIVE), settings, length=10)
+    with model.distribute_strategy.scope():  # which makes the optimizer's variables; Keras saves outside of it only
+        key = content.key(content.training(model), content.code(*DECISIVE), settings, length=10)
     directory = (paths.resolve(runs_dir) if runs_dir else paths.runs_dir()) / f"{name}-{key}"
-    loaded = _finished(directory, say=False) or _train_locked(name, model, pipeline, directory, settings, progress)
+    there = distribution.by_chief(model, lambda: _finished(directory, say=False))
+    loaded = bool(there) or _train_locked(name, model, pipeline, directory, settings, progress)
     # Read in either case, so that a second run cannot differ from the first. A copy has the names of the model given.
     trained = keras.models.clone_model(model)
     trained.load_weights(directory / "model.keras")
@@ -138,8 +141,8 @@ def train_or_load(name, model, pipeline, *, epochs, seed, patience=10, runs_dir=
 def _train_locked(name, model, pipeline, directory, settings, progress):
     """Trains unless another process does so meanwhile; returns whether it did."""
     # Two sweeps may want the same autoencoder at the same time: the second waits, then finds it.
-    with files.locked(directory / ".lock", "*"):
-        if _finished(directory):
+    with distribution.locked(model, directory / ".lock"):
+        if distribution.by_chief(model, lambda: _finished(directory)):
             return True
         with _left_as_it_was(model), audio_cache.damage_named(pipeline.cache):
             _train(name, model, pipeline, directory, settings, progress)
@@ -174,13 +177,19 @@ def _train(name, model, pipeline, directory, settings, progress):
     """Trains to the end and fills the run folder."""
     info = {"name": name, "settings": settings, "n_parameters": model.count_params()}
     info |= {"versions": versions(), "commit": _git_commit()}
-    files.write_json(directory / "run.json", {**info, "finished": False}, checksum=True)
+    if distribution.is_chief(model):
+        files.write_json(directory / "run.json", {**info, "finished": False}, checksum=True)
     started = time.perf_counter()
     _fit(model, pipeline, directory, settings, progress)
+    info["wall_seconds_since_last_resume"] = time.perf_counter() - started
+    distribution.by_chief(model, lambda: _finish(model, directory, info))
+
+
+def _finish(model, directory, info):
+    """Writes the trained model, and that the run is finished."""
     with files.atomic(directory / "model.keras") as temporary:
         model.save(temporary)
     info["training_seconds"] = float(pd.read_csv(directory / "history.csv")["seconds"].sum())
-    info["wall_seconds_since_last_resume"] = time.perf_counter() - started
     info["files"] = {name: files.digest(directory / name).hex() for name in ("model.keras", "history.csv")}
     files.write_json(directory / "run.json", {**info, "finished": True}, checksum=True)
     for leftover in ("best.weights.h5", "backup.weights.h5"):
@@ -193,22 +202,18 @@ def _fit(model, pipeline, directory, settings, progress):
     backup, best, log = (directory / file for file in ("backup.weights.h5", "best.weights.h5", "history.csv"))
     first_epoch, past_losses = _resume(model, backup, best, log)
     shown = bar(initial=first_epoch, total=epochs, desc=directory.name.rpartition("-")[0], unit="epoch", progress=progress)
-    watching = [
-        callbacks.Clock(),
-        callbacks.Reseed(seed),
-        keras.callbacks.TerminateOnNaN(),
-        callbacks.Best(best, min(past_losses, default=None)),
-        keras.callbacks.CSVLogger(log, append=True),
-        callbacks.Backup(backup, log),
-        callbacks.Bar(shown),
-    ]
+    watching = [callbacks.Clock(), callbacks.Reseed(seed), keras.callbacks.TerminateOnNaN()]
+    if distribution.is_chief(model):
+        watching += [callbacks.Best(best, min(past_losses, default=None)), keras.callbacks.CSVLogger(log, append=True)]
+        watching += [callbacks.Backup(backup, log), callbacks.Bar(shown)]
     if patience is not None:
         watching.append(callbacks.ResumableEarlyStopping(past_losses, patience=patience))
     with shown:
         if first_epoch < epochs and not _stopped_early(past_losses, patience):
+            distribution.prepare(model, pipeline.held_out())
             model.fit(
-                pipeline.crops(seed, first_epoch),
-                validation_data=pipeline.held_out(),
+                distribution.shared(pipeline.crops(seed, first_epoch)),
+                validation_data=distribution.shared(pipeline.held_out()),
                 initial_epoch=first_epoch,
                 epochs=epochs,
                 steps_per_epoch=pipeline.steps_per_epoch,
@@ -216,18 +221,26 @@ def _fit(model, pipeline, directory, settings, progress):
                 verbose=0,
                 shuffle=False,  # the pipeline does it
             )
+    distribution.by_chief(model)  # whose files are written by now
     _check_finite(log, directory)
     model.load_weights(best)
 
 
 def _resume(model, backup, best, log):
     """Returns (first epoch to train, validation losses before it); loads weights and optimizer of a stopped training."""
-    if not backup.exists() or not (files.is_whole(backup) and files.is_whole(best)):
-        for file in (backup, best, log):
-            file.unlink(missing_ok=True)
-        return 0, []
-    first_epoch = callbacks.restore(model, backup, log) + 1
-    return first_epoch, pd.read_csv(log)["val_loss"].tolist()
+    first_epoch = distribution.by_chief(model, lambda: _restore(model, backup, best, log))
+    if first_epoch and not distribution.is_chief(model):
+        model.load_weights(backup)
+    return first_epoch, pd.read_csv(log)["val_loss"].tolist() if first_epoch else []
+
+
+def _restore(model, backup, best, log):
+    """Returns the first epoch to train; loads a stopped training, or removes what is left of a damaged one."""
+    if backup.exists() and files.is_whole(backup) and files.is_whole(best):
+        return callbacks.restore(model, backup, log) + 1
+    for file in (backup, best, log):
+        file.unlink(missing_ok=True)
+    return 0
 
 
 def _check_finite(log, directory):

@@ -26,11 +26,11 @@ def test_averages_channels(tmp_path):
     np.testing.assert_array_equal(audio.decode(path, 8000), audio.to_int16((left + right) / 2))
 
 
-@pytest.mark.parametrize("blocks", [30, 1])
+@pytest.mark.parametrize("blocks", [audio.BLOCK_FRAMES, 44_100])
 def test_resamples_in_blocks_as_in_one_piece(tmp_path, monkeypatch, blocks):
     import soxr
 
-    monkeypatch.setattr(audio, "BLOCK_SECONDS", blocks)
+    monkeypatch.setattr(audio, "BLOCK_FRAMES", blocks)
     signal = tone(440, seconds=3.3, sample_rate=44_100)
     decoded = audio.decode(write(tmp_path / "a.wav", signal, subtype="FLOAT"), 8000)
     whole = soxr.resample(signal, 44_100, 8000, quality="HQ")

@@ -4,15 +4,18 @@ import signal
 import struct
 import subprocess
 import sys
+import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+import tensorflow as tf
 from helpers import run_bound, tone
 
-from fmalib.data import audio, audio_cache, datasets, file_facts, segments
+from fmalib.data import audio, audio_cache, datasets, file_facts, segments, shards
 
 
 def load(folder):
@@ -49,7 +52,7 @@ def test_reading_some_tracks_keeps_the_order(genre_folder, tmp_path, small_shard
 def test_nothing_is_decoded_twice(genre_folder, tmp_path, monkeypatch):
     data = load(genre_folder)
     first = audio_cache.build(data, 8000, cache_dir=tmp_path / "cache", progress=False)
-    monkeypatch.setattr(audio_cache, "decode", lambda *args, **options: pytest.fail("decoded again"))
+    monkeypatch.setattr(shards, "decode", lambda *args, **options: pytest.fail("decoded again"))
     second = audio_cache.build(data, 8000, cache_dir=tmp_path / "cache", progress=False)
     assert first.tracks.equals(second.tracks)
     other_split = datasets.load(str(genre_folder), split="random70")
@@ -119,9 +122,9 @@ def test_a_copied_cache_is_read_through_once(genre_folder, tmp_path, monkeypatch
     for file in sorted(built.directory.iterdir()):  # descriptions first
         (copy / file.name).write_bytes(file.read_bytes())
         time.sleep(0.01)
-    monkeypatch.setattr(audio_cache, "decode", lambda *args, **options: pytest.fail("decoded again"))
-    read, is_sound = [], audio_cache._is_sound
-    monkeypatch.setattr(audio_cache, "_is_sound", lambda *args: read.append(args[0].name) or is_sound(*args))
+    monkeypatch.setattr(shards, "decode", lambda *args, **options: pytest.fail("decoded again"))
+    read, is_sound = [], shards.is_sound
+    monkeypatch.setattr(shards, "is_sound", lambda *args: read.append(Path(args[0]).name) or is_sound(*args))
     for _ in range(2):
         audio_cache.build(data, 8000, cache_dir=tmp_path / "copy", progress=False)
     assert sorted(read) == sorted(file.name for file in copy.glob("*.tfrecord"))
@@ -225,13 +228,13 @@ def test_standardisation_is_that_of_the_samples(genre_folder, tmp_path):
 BUILD = """
 import signal, sys, time
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the background ignores Ctrl-C
-from fmalib.data import audio_cache, datasets
+from fmalib.data import audio_cache, datasets, shards
 audio_cache.TRACKS_PER_SHARD = 3
-decode = audio_cache.decode
+decode = shards.decode
 def slowly(*args, **options):
     time.sleep(0.15)
     return decode(*args, **options)
-audio_cache.decode = slowly
+shards.decode = slowly
 audio_cache.build(datasets.load(sys.argv[1]), 8000, cache_dir=sys.argv[2], progress=False, n_jobs=1)
 """
 
@@ -286,3 +289,79 @@ def test_remarks_on_used_tracks_are_kept_and_named(genre_folder, tmp_path):
     assert "1 remarks on tracks that are used: 1 (scaled): Low/loud.wav (values reach " in str(built)
     again = audio_cache.build(load(genre_folder), 8000, cache_dir=tmp_path / "cache", progress=False)
     assert again.notices.equals(built.notices)
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """Two worker processes of Dask on loopback."""
+    distributed = pytest.importorskip("distributed", reason="needs Dask: pip install fmalib[dask]")
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    with distributed.LocalCluster(**options) as local, distributed.Client(local) as client:
+        yield client
+
+
+def slow_down():
+    """Makes each decoding of a worker take a moment longer; returns the worker's process id."""
+    shards.decode = lambda *args, **options: time.sleep(0.1) or audio.decode(*args, **options)
+    return os.getpid()
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_cluster_makes_the_same_shards_whoever_dies(genre_folder, tmp_path, small_shards, cluster, killed):
+    data = load(genre_folder)
+    here = audio_cache.build(data, 8000, cache_dir=tmp_path / "here", progress=False)
+    directory = tmp_path / "there" / "audio" / here.directory.name
+    workers, killer = cluster.run(slow_down), None
+    if killed:
+        killer = threading.Thread(target=kill_in_the_middle, args=(min(workers.values()), directory))
+        killer.start()
+    there = audio_cache.build(data, 8000, cache_dir=tmp_path / "there", progress=False, cluster=cluster)
+    if killed:
+        killer.join()
+        assert min(workers.values()) not in cluster.run(os.getpid).values()
+    assert digest(directory) == digest(here.directory)
+    pd.testing.assert_frame_equal(there.tracks, here.tracks)
+
+
+def kill_in_the_middle(process, directory):
+    """Kills a worker once a shard is there, and leaves what a writer killed on another machine would."""
+    deadline = time.monotonic() + 60
+    while not list(directory.glob("0*.json")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    (directory / f".{'0' * 12}.tmp.00006.tfrecord").touch()
+    os.kill(process, signal.SIGKILL)
+
+
+def test_an_error_of_a_worker_ends_the_build(genre_folder, tmp_path, small_shards, cluster):
+    data = load(genre_folder)
+    (genre_folder / "Low").rename(genre_folder / "away")
+    with pytest.raises(FileNotFoundError, match="Low"):
+        audio_cache.build(data, 8000, cache_dir=tmp_path / "cache", progress=False, cluster=cluster)
+
+
+def test_a_cluster_without_dask_says_how_to_get_it(genre_folder, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "dask", None)
+    with pytest.raises(ImportError, match=r"pip install fmalib\[dask\]. Received: cluster='tcp://127.0.0.1:1'"):
+        audio_cache.build(load(genre_folder), 8000, cache_dir=tmp_path / "cache", progress=False, cluster="tcp://127.0.0.1:1")
+
+
+def test_shards_at_an_address_hold_the_same(genre_folder, tmp_path, small_shards, caplog):
+    """`ram://` is an address as `gs://` is; what lies there ends with the process."""
+    data, address = load(genre_folder), f"ram://{tmp_path.name}"
+    here = audio_cache.build(data, 8000, cache_dir=tmp_path / "here", progress=False)
+    there = audio_cache.build(data, 8000, cache_dir=address, progress=False)
+    assert there.place == f"{address}/audio/{here.directory.name}" and there.place in str(there)
+    names = sorted(path.name for path in here.directory.iterdir() if path.name != ".lock")
+    assert sorted(tf.io.gfile.listdir(there.place)) == names
+    for name in names:
+        assert tf.io.gfile.GFile(there.path(name), "rb").read() == (here.directory / name).read_bytes()
+    tracks, _ = segments.select(data, there, "training", 8000)
+    batches = [
+        next(iter(segments.random_crops(cache, tracks, 8000, batch_size=4, seed=0)))[0].numpy() for cache in (here, there)
+    ]
+    np.testing.assert_array_equal(*batches)
+    with tf.io.gfile.GFile(there.path("00001.tfrecord"), "wb") as file:
+        file.write(b"damaged")
+    again = audio_cache.build(data, 8000, cache_dir=address, progress=False)
+    assert caplog.messages == [f"{there.path('00001.tfrecord')} is damaged: it is made again."]
+    pd.testing.assert_frame_equal(again.tracks, here.tracks)
