@@ -91,6 +91,10 @@ class Comparison:
         """Returns the segment table of a split by name, one row for each segment that votes."""
         return segments.segment_table(getattr(self, split), self.length, self.segments_per_track)
 
+    def clips(self, split):
+        """Returns the segment table of a split by name with one row a clip, for systems that read whole clips."""
+        return getattr(self, split).reset_index()[["track_id", "label", "artist"]].assign(start=0)
+
     def batches(self, split):
         """Returns the audio of `rows`, a `tf.data.Dataset` of (audio, label) batches."""
         options = {"per_track": self.segments_per_track, "batch_size": BATCH_SIZE}

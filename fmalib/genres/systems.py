@@ -126,9 +126,9 @@ def compiled(model, pipeline, first_epoch=0, rate=1e-3):
     return model
 
 
-def _head(comparison, seed, *, head="study", mixup=0.0, finetune=True, trained=True, encoder=None):
-    if (encoder or comparison.encoder) in patch_latent.ENCODERS:
-        comparison, head = comparison.of_patches(encoder or comparison.encoder), "patterns"
+def _head(comparison, seed, *, head="study", mixup=0.0, finetune=True, trained=True):
+    if comparison.encoder in patch_latent.ENCODERS:
+        comparison, head = comparison.of_patches(comparison.encoder), "patterns"
     autoencoder = train_autoencoder(comparison, seed, trained=trained)
     pipeline, name = comparison.pipeline(mixup), f"{autoencoder.name}_{head}"
     build = comparison.head if comparison.head and head == "study" else partial(classifiers.latent_classifier, head=head)
@@ -213,24 +213,15 @@ def _patches(comparison, seed, *, kind="svm", encoder="patches", learned=True):
     """Returns the result of a probe on the latent of a patch autoencoder, over whole clips."""
     found = patch_latent.named(comparison, seed, encoder=encoder, learned=learned)
     table = patch_latent.table(found, comparison.cache, _tracks(comparison), progress=comparison.progress)
-    result = _probe_result(comparison, seed, kind, table, _whole_clips(comparison))
+    result = _probe_result(comparison, seed, kind, table, comparison.clips)
     facts = {"seconds": found.seconds + table.seconds, "runs": (found.run,) if found.run else ()}
     facts |= {"n_parameters": found.of_length().count_params() + result.n_parameters}
     return dataclasses.replace(result, description=f"{result.description}; {found}", **facts)
 
 
-def _whole_clips(comparison):
-    """Returns a function of a split's name that returns its segment table, with one row a clip."""
-
-    def rows(split):
-        return getattr(comparison, split).reset_index()[["track_id", "label", "artist"]].assign(start=0)
-
-    return rows
-
-
 def _mfcc_svm(comparison, seed):
     table = descriptors.mfcc_table(comparison.cache, progress=comparison.progress)
-    result = _probe_result(comparison, seed, "svm", table, _whole_clips(comparison))
+    result = _probe_result(comparison, seed, "svm", table, comparison.clips)
     return dataclasses.replace(result, description=f"{result.description} of 140 MFCC statistics")
 
 
@@ -275,7 +266,8 @@ def _probe_result(comparison, seed, kind, table, rows):
     """Returns the result of a probe on `descriptors.Features`; `rows` takes a split's name and returns its segment table."""
     features = {split: table.of(getattr(comparison, split)) for split in SPLITS}
     training, validation = ((features[split], rows(split)["label"].to_numpy()) for split in SPLITS[:2])
-    probe = probes.fit(kind, *training, *validation, sections=table.sections, n_genres=len(comparison.data.genres))
+    options = {"sections": table.sections, "n_genres": len(comparison.data.genres), "artists": rows("training")["artist"]}
+    probe = probes.fit(kind, *training, *validation, **options)
     facts = {"n_parameters": probe.n_parameters, "seconds": table.seconds, "description": probe.description}
     at_fma_small = table.seconds / len(table.track_ids) * FMA_SMALL
     return _result(seed, lambda split: probe.predict(features[split]), rows, seconds_fma_small=at_fma_small, **facts)
@@ -320,12 +312,12 @@ SYSTEMS = {
     "patches_linear": System(
         partial(_patches, kind="linear"), "linear probe on our sparse autoencoder of log-mel patches, over the whole clip"),
     "patches_svm": System(_patches, "support vector machine on our sparse autoencoder of log-mel patches, over the whole clip"),
-    "patches_finetuned": System(
-        partial(_head, encoder="patches", mixup=MIXUP), "a linear head on that autoencoder, then everything trained gently"),
+    "patches_finetuned": System(partial(_patches, kind="gained_svm"), "the same, with a gain for each pattern, from labels"),
     "pretrained_linear": System(
         partial(_patches, kind="linear", encoder="pretrained"), "linear probe on that autoencoder with the package's weights"),
     "pretrained_svm": System(
         partial(_patches, encoder="pretrained"), "support vector machine on that autoencoder with the package's weights"),
+    "pretrained_finetuned": System(partial(_patches, kind="gained_svm", encoder="pretrained"), "the same, with such gains"),
     "codec_linear": System(_codec_probe, "linear probe on the latent that the codec sends, the envelope of bands"),
     "codec_svm": System(partial(_codec_probe, kind="svm"), "support vector machine on the latent that the codec sends"),
     "cnn": System(

@@ -39,18 +39,9 @@ def own_runs(monkeypatch, tmp_path_factory):
     monkeypatch.setenv("FMALIB_RUNS", str(folder))
 
 
-SLOW = (
-    "bbnn",
-    "audeep",
-    "latent_lstm",
-    "latent_pooled",
-    "random_frozen",
-    "patches_linear",
-    "patches_random",
-    "patches_finetuned",
-)
+SLOW = ("bbnn", "audeep", "latent_lstm", "latent_pooled", "random_frozen", "patches_linear", "patches_random")
 AT_8_KHZ = [name for name in systems.SYSTEMS if not name.startswith("pretrained")]  # those are in test_patch_latent
-WHOLE_CLIPS = ("mfcc_svm", "patches_svm", "patches_linear", "patches_random")
+WHOLE_CLIPS = ("mfcc_svm", "patches_svm", "patches_linear", "patches_finetuned", "patches_random")
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in AT_8_KHZ])
@@ -66,7 +57,7 @@ def test_every_system_runs_by_name_on_a_folder_of_genres(tones, name):
     assert (result.model is not None) == (name in ("cnn", "bbnn", "random_frozen") or name in LATENT_HEADS)
 
 
-LATENT_HEADS = ("latent_frozen", "latent_finetuned", "latent_lstm", "latent_pooled", "patches_finetuned")
+LATENT_HEADS = ("latent_frozen", "latent_finetuned", "latent_lstm", "latent_pooled")
 
 
 @pytest.mark.parametrize("name", ["mfcc_svm", "mel_pca", "codec_linear"])
