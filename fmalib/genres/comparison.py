@@ -37,6 +37,8 @@ class Comparison:
         network: function of `components` that returns the uncompiled autoencoder of `patches_svm` and the like; None takes
             `patch_autoencoder.patch_autoencoder`.
         music: sound files without labels, on which patch autoencoders train besides.
+        refit: whether a probe, once its setting is chosen on validation, trains on validation tracks too; for folds, whose
+            validation is taken from few tracks. Its validation predictions are those from before.
         patch_seconds: duration of a segment, of classifiers on a patch autoencoder; less where a track is shorter.
         progress: whether to show bars.
     """
@@ -59,6 +61,7 @@ class Comparison:
     head: Callable | None = None
     network: Callable | None = None
     music: tuple = ()
+    refit: bool = False
     patch_seconds: float = 10.0
     progress: bool = True
 
@@ -116,8 +119,11 @@ class Comparison:
         return dataclasses.replace(self, training=training, validation=validation)
 
     def with_artists(self, share, seed):
-        """Returns the comparison with labels of a share of the training artists; autoencoders still train on all."""
-        return dataclasses.replace(self, training=evaluation.share_of_artists(self.training, share, seed))
+        """Returns the comparison with labels of a share of the training artists; autoencoders still train on all.
+
+        Labels of validation only select, since they would outnumber the others.
+        """
+        return dataclasses.replace(self, training=evaluation.share_of_artists(self.training, share, seed), refit=False)
 
 
 def check_genres(tracks):

@@ -113,6 +113,12 @@ class Probe:
         full[:, self.model.classes_] = known
         return full
 
+    def refitted(self, features, labels, artists=None):
+        """Returns the probe with the same setting and section, fitted on other rows; the arguments are those of `fit`."""
+        scaler, classifier = (clone(step) for _, step in self.model.steps)
+        model = _fitted(scaler, classifier, features[:, self.section], labels, artists)
+        return dataclasses.replace(self, model=model, n_parameters=_size(classifier))
+
 
 def fit(kind, features, labels, held_out, held_out_labels, *, sections=None, n_genres, artists=None):
     """Returns the `Probe` with the best accuracy on validation, of all settings and groups of features.
@@ -140,15 +146,24 @@ def fit(kind, features, labels, held_out, held_out_labels, *, sections=None, n_g
         for name, section in (sections or {"all": slice(None)}).items():
             for value in (value for value in chosen.values if value <= len(labels) or not chosen.bounded):
                 classifier = clone(chosen.classifier).set_params(**{chosen.setting: value})
-                scaler, given = (
-                    (GainedScaler(), {"gainedscaler__artists": artists}) if chosen.gained else (StandardScaler(), {})
-                )
-                with threadpool_limits(1):  # several threads on products this small take ten times as long
-                    model = make_pipeline(scaler, classifier).fit(features[:, section], labels, **given)
-                n_parameters = sum(getattr(classifier, attribute).size for attribute in chosen.fitted)
-                yield Probe(model, section, n_genres, n_parameters, f"{kind} on {name}, {chosen.setting} {value:g}")
+                scaler = GainedScaler() if chosen.gained else StandardScaler()
+                model = _fitted(scaler, classifier, features[:, section], labels, artists)
+                yield Probe(model, section, n_genres, _size(classifier), f"{kind} on {name}, {chosen.setting} {value:g}")
 
     return max(candidates(), key=lambda probe: (probe.predict(held_out).argmax(axis=1) == held_out_labels).mean())
+
+
+def _fitted(scaler, classifier, features, labels, artists):
+    """Returns the pipeline of a scaler and a classifier, fitted."""
+    given = {"gainedscaler__artists": artists} if isinstance(scaler, GainedScaler) else {}
+    with threadpool_limits(1):  # several threads on products this small take ten times as long
+        return make_pipeline(scaler, classifier).fit(features, labels, **given)
+
+
+def _size(classifier):
+    """Returns the number of parameters of a fitted classifier."""
+    fitted = next(kind.fitted for kind in KINDS.values() if isinstance(classifier, type(kind.classifier)))
+    return sum(getattr(classifier, attribute).size for attribute in fitted)
 
 
 def mel_pca_encoder(cache, tracks, *, samples, latent):

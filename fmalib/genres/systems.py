@@ -265,12 +265,17 @@ def _network_result(comparison, seed, trainings):
 def _probe_result(comparison, seed, kind, table, rows):
     """Returns the result of a probe on `descriptors.Features`; `rows` takes a split's name and returns its segment table."""
     features = {split: table.of(getattr(comparison, split)) for split in SPLITS}
-    training, validation = ((features[split], rows(split)["label"].to_numpy()) for split in SPLITS[:2])
-    options = {"sections": table.sections, "n_genres": len(comparison.data.genres), "artists": rows("training")["artist"]}
-    probe = probes.fit(kind, *training, *validation, **options)
-    facts = {"n_parameters": probe.n_parameters, "seconds": table.seconds, "description": probe.description}
-    at_fma_small = table.seconds / len(table.track_ids) * FMA_SMALL
-    return _result(seed, lambda split: probe.predict(features[split]), rows, seconds_fma_small=at_fma_small, **facts)
+    known = {split: rows(split) for split in SPLITS[:2]}
+    training, validation = ((features[split], part["label"].to_numpy()) for split, part in known.items())
+    options = {"sections": table.sections, "n_genres": len(comparison.data.genres), "artists": known["training"]["artist"]}
+    chosen = last = probes.fit(kind, *training, *validation, **options)
+    if comparison.refit:
+        artists = np.concatenate([part["artist"] for part in known.values()])
+        last = chosen.refitted(*map(np.concatenate, zip(training, validation)), artists)
+    facts = {"n_parameters": last.n_parameters, "seconds": table.seconds, "description": last.description}
+    facts["seconds_fma_small"] = table.seconds / len(table.track_ids) * FMA_SMALL
+    fitted = {"validation": chosen, "test": last}
+    return _result(seed, lambda split: fitted[split].predict(features[split]), rows, **facts)
 
 
 def _result(seed, predict, rows, **facts):

@@ -88,7 +88,11 @@ def main(arguments=None):
     systems.check(options.systems)
     data = datasets.load(options.genres)
     n_folds, cache = datasets.choose_folds(data, 0), audio_cache.build(data, patch_autoencoder.SAMPLE_RATE)
-    settings = {"music": tuple(formats.sound_files(options.unlabelled)) if options.unlabelled else (), "progress": False}
+    settings = {
+        "music": tuple(formats.sound_files(options.unlabelled)) if options.unlabelled else (),
+        "progress": False,
+        "refit": n_folds > 1,
+    }
     compared = [comparison.prepare(part, cache, **settings) for part in datasets.folds(data, n_folds)]
     clips = pd.concat([fold.test for fold in compared]).sort_index()
     about = {"dataset": data.name, "fingerprint": data.fingerprint, "folds": n_folds, "n": len(clips), "genres": data.genres}

@@ -86,6 +86,19 @@ def test_gains_help_where_few_features_tell_genres():
     np.testing.assert_allclose(scaler.transform(noisy[0]), moved, atol=1e-9)
 
 
+@pytest.mark.parametrize("kind", probes.KINDS)
+def test_a_refitted_probe_keeps_the_choice_and_learns_from_the_rows_it_gets(kind):
+    (x, y), (held, held_y) = rows(60), rows(40, seed=1)
+    sections = {"some": slice(0, 4), "all": slice(None)}
+    chosen = probes.fit(kind, x, y, held, held_y, sections=sections, n_genres=4)
+    again = chosen.refitted(x, y)
+    np.testing.assert_array_equal(again.predict(held), chosen.predict(held))
+    both = chosen.refitted(np.concatenate([x, held]), np.concatenate([y, held_y]))
+    assert (both.description, both.section) == (chosen.description, chosen.section)
+    np.testing.assert_allclose(both.model[0].mean_, np.concatenate([x, held])[:, chosen.section].mean(axis=0))
+    np.testing.assert_allclose(chosen.model[0].mean_, x[:, chosen.section].mean(axis=0))  # unchanged
+
+
 def test_mel_components_are_decorrelated(genre_folder, tmp_path):
     data = datasets.load(str(genre_folder))
     decoded = audio_cache.build(data, 8000, cache_dir=tmp_path / "cache", progress=False)

@@ -227,3 +227,14 @@ def test_names_are_checked(tones):
     systems.check([*systems.SYSTEMS, "shuffled_cnn"])
     assert all(systems.describe(name) == system.description for name, system in systems.SYSTEMS.items())
     assert systems.describe("shuffled_cnn").endswith("on permuted labels")
+
+
+def test_a_probe_of_a_fold_is_selected_on_validation_and_then_trained_on_it_too(tones):
+    """Only the test predictions change; what validation says is from before, and no test track counts."""
+    before, after = (systems.run("mfcc_svm", dataclasses.replace(tones, refit=refit)) for refit in (False, True))
+    assert before.description == after.description
+    np.testing.assert_array_equal(before.validation_probabilities, after.validation_probabilities)
+    assert not np.array_equal(before.probabilities, after.probabilities)
+    fewer = dataclasses.replace(tones, refit=True, test=tones.test.iloc[::2])
+    np.testing.assert_array_equal(systems.run("mfcc_svm", fewer).probabilities, after.probabilities[::2])
+    assert dataclasses.replace(tones, refit=True).with_artists(0.5, 0).refit is False
