@@ -129,8 +129,10 @@ descriptions.style.hide(axis="index").set_properties(**{"text-align": "left"})
 # A folder of 100 clips leaves about 15 for a single test, which says little. Small folders get
 # [cross-validation](https://scikit-learn.org/stable/modules/cross_validation.html) instead: each of `folds` *folds* tests the
 # tracks of other artists, and trains and selects on the rest. So every track is tested once, by a classifier that does not
-# know its artist. Tracks of unknown artists are dealt one by one, so that such an artist may be known. In a fold, a probe trains
-# on the validation tracks too, once its setting is chosen on them. A network cannot, since they decide when it stops.
+# know its artist. Tracks of unknown artists are dealt one by one, so that such an artist may be known.
+#
+# In a fold, a probe trains on the validation tracks too, once its setting is chosen on them. A network cannot: they decide when
+# its training stops.
 
 # %%
 rate = sample_rate or architectures.SAMPLE_RATES[domain]
@@ -318,22 +320,21 @@ if with_patches:
 #
 # ## Fine-tuning that does not forget
 #
-# With a hundred labelled clips, training all 300,000 weights of this encoder on genres forgets more than it learns. The system
-# `patches_finetuned` tunes one number a pattern, in the spirit of [(IA)³](https://arxiv.org/abs/2205.05638): its *gain*. It is
-# the logarithm of 1 + the [F value](https://en.wikipedia.org/wiki/F-test): how much the use of a pattern varies between genres,
-# compared with its variation between artists of a genre. An SVM reads the use of all patterns, each multiplied by its gain.
+# Training all 154,624 weights of this encoder on a hundred labelled clips forgets about as much as it learns. The system
+# `patches_finetuned` tunes one number a pattern instead, its *gain*, in the spirit of [(IA)³](https://arxiv.org/abs/2205.05638).
+# It is the logarithm of 1 + the [F value](https://en.wikipedia.org/wiki/F-test): how much the use of a pattern varies between
+# genres, compared with how much it varies between the artists of a genre. An SVM reads all patterns, each times its gain.
 
 # %%
 if with_patches:
-    coded = patch_latent.table(patch_latent.trained(shared, seed), decoded, shared.training)
+    coded = patch_latent.table(patch_latent.trained(shared, seed), decoded, shared.tracks)
     gains = probes.gains(coded.of(shared.training), shared.training["label"], shared.training["artist"])
     title = f"{data.name}: the 16 patterns that tell genres best, seed {seed}{of_fold}"
     setup.show(plots.autoencoders.patterns(patterns[gains.argsort()[::-1][:16]], title), "patterns_of_genres")
 
 # %% [markdown]
-# These patterns differ from the most used ones: a sound that all genres share tells nothing. They were chosen on training
-# tracks, and say what is typical of these artists. *Try this*: leave `shared.training["artist"]` out, so that an artist with many
-# tracks counts more.
+# A pattern that is used often need not tell genres, if all genres share it. These were chosen on training tracks, so some are
+# typical of these artists only. *Try this*: leave the artists out of `gains`, so that an artist with many tracks counts more.
 #
 # ## All systems
 #
@@ -529,8 +530,9 @@ if artist_curves:
     setup.show(plots.genres.artist_curves(artist_curves, majority, title), "artists")
 
 # %% [markdown]
-# A curve that still rises on the right would gain from more labelled artists. Here, validation tracks only select. A latent that was learned without labels should
+# A curve that still rises on the right would gain from more labelled artists. A latent that was learned without labels should
 # help most on the left, where labels are few. Each share is one draw of artists, so small crossings of the curves mean nothing.
+# Validation tracks only select here, in folds too, so that the curve ends below the table's accuracy.
 #
 # *Try this*: add `cnn` to `learning_curve`, a network that learns everything from labels.
 #

@@ -77,6 +77,12 @@ class Comparison:
         """Crops of each labelled training track in an epoch."""
         return segments.crops_for(self.training, self.min_segments)
 
+    @property
+    def tracks(self):
+        """The tracks of all splits, whatever labels are known, in reading order."""
+        tracks = pd.concat([*self.unlabelled, self.test])
+        return tracks.loc[self.cache.tracks.index[self.cache.tracks.index.isin(tracks.index)]]
+
     def pipeline(self, mixup=0.0):
         """Returns the `segments.Pipeline` of the classifiers; mixup makes their labels one-hot vectors."""
         options = {"n_classes": len(self.data.genres), "mixup": mixup} if mixup else {}

@@ -104,7 +104,7 @@ def bitrate_curve(comparison, kind="linear", seed=0):
         Columns are `step`, `kbps` (by `codec_latent.bitrates` of the first fold), `accuracy`, and the interval `low`, `high`.
     """
     first = _folds(comparison)[0]
-    kbps, rows = codec_latent.bitrates(first.cache, _tracks(first), first.length), []
+    kbps, rows = codec_latent.bitrates(first.cache, first.tracks, first.length), []
     for step in codec_latent.STEPS:
         result = pooled([_codec_probe(part, seed, kind=kind, step=step) for part in _folds(comparison)]).summary()
         rows.append((step, kbps[step], result["accuracy_vote"], *result["accuracy_vote_ci95"]))
@@ -188,7 +188,7 @@ def _mel_pca(comparison, seed):
 
 def _probe(comparison, seed, name, encoder, kind="linear", *, seconds=0.0, logarithmic=False):
     """Returns the result of a probe on an encoder's latent; its seconds leave out the probe's fitting."""
-    cache, tracks, training = comparison.cache, _tracks(comparison), comparison.unlabelled[0]
+    cache, tracks, training = comparison.cache, comparison.tracks, comparison.unlabelled[0]
     per_track, options = comparison.segments_per_track, {"logarithmic": logarithmic, "progress": comparison.progress}
     table = pooling.latent_features(name, encoder, cache, tracks, training, per_track, **options)
     result = _probe_result(comparison, seed, kind, table, comparison.rows)
@@ -196,23 +196,17 @@ def _probe(comparison, seed, name, encoder, kind="linear", *, seconds=0.0, logar
     return dataclasses.replace(result, n_parameters=n_parameters, seconds=seconds + table.seconds)
 
 
-def _tracks(comparison):
-    """Returns the tracks of all splits, whatever labels are known, in reading order."""
-    tracks = pd.concat([*comparison.unlabelled, comparison.test])
-    return tracks.loc[comparison.cache.tracks.index[comparison.cache.tracks.index.isin(tracks.index)]]
-
-
 def _codec_probe(comparison, seed, *, kind="linear", step=listening.USUAL):
     """Returns the result of a probe on the latent that the codec sends; one pass over the audio serves all steps."""
     sizes, options = (comparison.length, comparison.segments_per_track), {"progress": comparison.progress}
-    tables = codec_latent.tables(comparison.cache, _tracks(comparison), *sizes, **options)
+    tables = codec_latent.tables(comparison.cache, comparison.tracks, *sizes, **options)
     return _probe_result(comparison, seed, kind, tables[step], comparison.rows)
 
 
 def _patches(comparison, seed, *, kind="svm", encoder="patches", learned=True):
     """Returns the result of a probe on the latent of a patch autoencoder, over whole clips."""
     found = patch_latent.named(comparison, seed, encoder=encoder, learned=learned)
-    table = patch_latent.table(found, comparison.cache, _tracks(comparison), progress=comparison.progress)
+    table = patch_latent.table(found, comparison.cache, comparison.tracks, progress=comparison.progress)
     result = _probe_result(comparison, seed, kind, table, comparison.clips)
     facts = {"seconds": found.seconds + table.seconds, "runs": (found.run,) if found.run else ()}
     facts |= {"n_parameters": found.of_length().count_params() + result.n_parameters}
