@@ -2,8 +2,9 @@
 
 GENRES is a folder of genres, cross-validated by artist; MUSIC is a folder of sound files without labels, on which one
 autoencoder is trained for each row and seed. A row changes one thing. The classifier is a support vector machine on whole
-clips, its penalty chosen on validation, on which it then trains too, as the system `pretrained_svm` in folds. Intervals are 95 %, over artists, of the paired
-difference to the first row, both means over seeds. Rows were chosen before this table was made, from single runs.
+clips, its penalty chosen on validation, on which it then trains too, as the system `pretrained_svm` in folds. Intervals are
+95 %, over artists, of the paired difference to the first row, both means over seeds. Rows were chosen before this table was
+made, from single runs.
 """
 
 import argparse
