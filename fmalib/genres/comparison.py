@@ -37,6 +37,8 @@ class Comparison:
         network: function of `components` that returns the uncompiled autoencoder of `patches_svm` and the like; None takes
             `patch_autoencoder.patch_autoencoder`.
         music: sound files without labels, on which patch autoencoders train besides.
+        refit: whether a probe, once its setting is chosen on validation, trains on validation tracks too; for folds, whose
+            validation is taken from few tracks. Its validation predictions are those from before.
         patch_seconds: duration of a segment, of classifiers on a patch autoencoder; less where a track is shorter.
         progress: whether to show bars.
     """
@@ -59,6 +61,7 @@ class Comparison:
     head: Callable | None = None
     network: Callable | None = None
     music: tuple = ()
+    refit: bool = False
     patch_seconds: float = 10.0
     progress: bool = True
 
@@ -73,6 +76,12 @@ class Comparison:
     def crops(self):
         """Crops of each labelled training track in an epoch."""
         return segments.crops_for(self.training, self.min_segments)
+
+    @property
+    def tracks(self):
+        """The tracks of all splits, whatever labels are known, in reading order."""
+        tracks = pd.concat([*self.unlabelled, self.test])
+        return tracks.loc[self.cache.tracks.index[self.cache.tracks.index.isin(tracks.index)]]
 
     def pipeline(self, mixup=0.0):
         """Returns the `segments.Pipeline` of the classifiers; mixup makes their labels one-hot vectors."""
@@ -90,6 +99,10 @@ class Comparison:
     def rows(self, split):
         """Returns the segment table of a split by name, one row for each segment that votes."""
         return segments.segment_table(getattr(self, split), self.length, self.segments_per_track)
+
+    def clips(self, split):
+        """Returns the segment table of a split by name with one row a clip, for systems that read whole clips."""
+        return getattr(self, split).reset_index()[["track_id", "label", "artist"]].assign(start=0)
 
     def batches(self, split):
         """Returns the audio of `rows`, a `tf.data.Dataset` of (audio, label) batches."""
@@ -112,8 +125,11 @@ class Comparison:
         return dataclasses.replace(self, training=training, validation=validation)
 
     def with_artists(self, share, seed):
-        """Returns the comparison with labels of a share of the training artists; autoencoders still train on all."""
-        return dataclasses.replace(self, training=evaluation.share_of_artists(self.training, share, seed))
+        """Returns the comparison with labels of a share of the training artists; autoencoders still train on all.
+
+        Labels of validation only select, since they would outnumber the others.
+        """
+        return dataclasses.replace(self, training=evaluation.share_of_artists(self.training, share, seed), refit=False)
 
 
 def check_genres(tracks):

@@ -1,12 +1,15 @@
 """Probes: simple classifiers that measure the genre information in the pooled latent of a frozen encoder."""
 
 import dataclasses
+import warnings
 
 import keras
 import numpy as np
+import pandas as pd
 from scipy.special import softmax
 from sklearn.base import clone
 from sklearn.decomposition import PCA
+from sklearn.feature_selection import f_classif
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
@@ -20,6 +23,38 @@ from fmalib.models import layers
 from fmalib.signal import mel
 
 MEL_BANDS = 128
+HIGHEST_F = 1e6  # of a feature that is constant within genres
+
+
+def gains(features, labels, artists=None):
+    """Returns how well each feature tells genres apart, across artists: the logarithm of 1 + its F value, `(features,)`.
+
+    The F value is the variance between genres over the variance within, of the means of artists: a feature that only tells one
+    prolific artist from others gets no gain. Without two artists of any genre, all gains are 1.
+
+    Args:
+        features, labels: of training rows, `(rows, features)` and `(rows,)`.
+        artists: who made each row, `(rows,)`; None counts every row as an artist's.
+    """
+    whose = np.arange(len(labels)) if artists is None else np.asarray(artists)
+    means = pd.DataFrame(features).groupby([np.asarray(labels), whose]).mean()
+    genres = means.index.get_level_values(0).to_numpy()
+    if len(genres) == len(np.unique(genres)):
+        return np.ones(features.shape[1])
+    with warnings.catch_warnings(), np.errstate(all="ignore"):  # of constant features
+        warnings.simplefilter("ignore")
+        values, _ = f_classif(means.to_numpy(), genres)
+    return np.log1p(np.minimum(np.nan_to_num(values, posinf=HIGHEST_F), HIGHEST_F))
+
+
+class GainedScaler(StandardScaler):
+    """Standardises features, then multiplies each by its `gains`; `scale_` holds both."""
+
+    def fit(self, features, labels, artists=None):
+        """Returns itself, fitted on training rows; the arguments are those of `gains`."""
+        super().fit(features)
+        self.scale_ = self.scale_ / np.maximum(gains(features, labels, artists), 1e-12)
+        return self
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +62,7 @@ class Kind:
     """A kind of probe: an unfitted scikit-learn classifier and the candidate values of one setting.
 
     `fitted` names the attributes that hold its parameters. A `bounded` setting cannot exceed the number of training rows.
+    `gained` features are scaled by `GainedScaler`.
     """
 
     classifier: object
@@ -34,12 +70,15 @@ class Kind:
     values: tuple
     fitted: tuple
     bounded: bool = False
+    gained: bool = False
 
 
+_SVM = Kind(SVC(), "C", (0.3, 1.0, 3.0, 10.0), ("support_vectors_", "dual_coef_", "intercept_"))
 KINDS = {
     "linear": Kind(LogisticRegression(max_iter=300), "C", (1e-4, 1e-3, 1e-2, 1e-1, 1.0), ("coef_", "intercept_")),
     "knn": Kind(KNeighborsClassifier(weights="distance"), "n_neighbors", (1, 3, 5, 11, 21), ("_fit_X",), bounded=True),
-    "svm": Kind(SVC(), "C", (0.3, 1.0, 3.0, 10.0), ("support_vectors_", "dual_coef_", "intercept_")),
+    "svm": _SVM,
+    "gained_svm": dataclasses.replace(_SVM, gained=True),
 }
 
 
@@ -74,18 +113,25 @@ class Probe:
         full[:, self.model.classes_] = known
         return full
 
+    def refitted(self, features, labels, artists=None):
+        """Returns the probe with the same setting and section, fitted on other rows; the arguments are those of `fit`."""
+        scaler, classifier = (clone(step) for _, step in self.model.steps)
+        model = _fitted(scaler, classifier, features[:, self.section], labels, artists)
+        return dataclasses.replace(self, model=model, n_parameters=_size(classifier))
 
-def fit(kind, features, labels, held_out, held_out_labels, *, sections=None, n_genres):
+
+def fit(kind, features, labels, held_out, held_out_labels, *, sections=None, n_genres, artists=None):
     """Returns the `Probe` with the best accuracy on validation, of all settings and groups of features.
 
     Args:
         kind: `linear`: logistic regression with a squared penalty; `knn`: k nearest neighbours, weighted by distance; `svm`:
-            a support vector machine with a Gaussian kernel, whose probabilities are a softmax of its decision values.
-            All take standardised features.
+            a support vector machine with a Gaussian kernel, whose probabilities are a softmax of its decision values;
+            `gained_svm`: the same, with features scaled by their `gains`. All take standardised features.
         features, labels: of the training rows, `(rows, features)` and `(rows,)`.
         held_out, held_out_labels: of the validation rows.
         sections: groups of features, slices by name; None takes all.
         n_genres: columns of the probabilities.
+        artists: of the training rows, `(rows,)`, for gains.
 
     Raises:
         ValueError: an unknown kind, or training rows of fewer than two genres.
@@ -100,12 +146,24 @@ def fit(kind, features, labels, held_out, held_out_labels, *, sections=None, n_g
         for name, section in (sections or {"all": slice(None)}).items():
             for value in (value for value in chosen.values if value <= len(labels) or not chosen.bounded):
                 classifier = clone(chosen.classifier).set_params(**{chosen.setting: value})
-                with threadpool_limits(1):  # several threads on products this small take ten times as long
-                    model = make_pipeline(StandardScaler(), classifier).fit(features[:, section], labels)
-                n_parameters = sum(getattr(classifier, attribute).size for attribute in chosen.fitted)
-                yield Probe(model, section, n_genres, n_parameters, f"{kind} on {name}, {chosen.setting} {value:g}")
+                scaler = GainedScaler() if chosen.gained else StandardScaler()
+                model = _fitted(scaler, classifier, features[:, section], labels, artists)
+                yield Probe(model, section, n_genres, _size(classifier), f"{kind} on {name}, {chosen.setting} {value:g}")
 
     return max(candidates(), key=lambda probe: (probe.predict(held_out).argmax(axis=1) == held_out_labels).mean())
+
+
+def _fitted(scaler, classifier, features, labels, artists):
+    """Returns the pipeline of a scaler and a classifier, fitted."""
+    given = {"gainedscaler__artists": artists} if isinstance(scaler, GainedScaler) else {}
+    with threadpool_limits(1):  # several threads on products this small take ten times as long
+        return make_pipeline(scaler, classifier).fit(features, labels, **given)
+
+
+def _size(classifier):
+    """Returns the number of parameters of a fitted classifier."""
+    fitted = next(kind.fitted for kind in KINDS.values() if isinstance(classifier, type(kind.classifier)))
+    return sum(getattr(classifier, attribute).size for attribute in fitted)
 
 
 def mel_pca_encoder(cache, tracks, *, samples, latent):

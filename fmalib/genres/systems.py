@@ -104,7 +104,7 @@ def bitrate_curve(comparison, kind="linear", seed=0):
         Columns are `step`, `kbps` (by `codec_latent.bitrates` of the first fold), `accuracy`, and the interval `low`, `high`.
     """
     first = _folds(comparison)[0]
-    kbps, rows = codec_latent.bitrates(first.cache, _tracks(first), first.length), []
+    kbps, rows = codec_latent.bitrates(first.cache, first.tracks, first.length), []
     for step in codec_latent.STEPS:
         result = pooled([_codec_probe(part, seed, kind=kind, step=step) for part in _folds(comparison)]).summary()
         rows.append((step, kbps[step], result["accuracy_vote"], *result["accuracy_vote_ci95"]))
@@ -126,9 +126,9 @@ def compiled(model, pipeline, first_epoch=0, rate=1e-3):
     return model
 
 
-def _head(comparison, seed, *, head="study", mixup=0.0, finetune=True, trained=True, encoder=None):
-    if (encoder or comparison.encoder) in patch_latent.ENCODERS:
-        comparison, head = comparison.of_patches(encoder or comparison.encoder), "patterns"
+def _head(comparison, seed, *, head="study", mixup=0.0, finetune=True, trained=True):
+    if comparison.encoder in patch_latent.ENCODERS:
+        comparison, head = comparison.of_patches(comparison.encoder), "patterns"
     autoencoder = train_autoencoder(comparison, seed, trained=trained)
     pipeline, name = comparison.pipeline(mixup), f"{autoencoder.name}_{head}"
     build = comparison.head if comparison.head and head == "study" else partial(classifiers.latent_classifier, head=head)
@@ -188,7 +188,7 @@ def _mel_pca(comparison, seed):
 
 def _probe(comparison, seed, name, encoder, kind="linear", *, seconds=0.0, logarithmic=False):
     """Returns the result of a probe on an encoder's latent; its seconds leave out the probe's fitting."""
-    cache, tracks, training = comparison.cache, _tracks(comparison), comparison.unlabelled[0]
+    cache, tracks, training = comparison.cache, comparison.tracks, comparison.unlabelled[0]
     per_track, options = comparison.segments_per_track, {"logarithmic": logarithmic, "progress": comparison.progress}
     table = pooling.latent_features(name, encoder, cache, tracks, training, per_track, **options)
     result = _probe_result(comparison, seed, kind, table, comparison.rows)
@@ -196,41 +196,26 @@ def _probe(comparison, seed, name, encoder, kind="linear", *, seconds=0.0, logar
     return dataclasses.replace(result, n_parameters=n_parameters, seconds=seconds + table.seconds)
 
 
-def _tracks(comparison):
-    """Returns the tracks of all splits, whatever labels are known, in reading order."""
-    tracks = pd.concat([*comparison.unlabelled, comparison.test])
-    return tracks.loc[comparison.cache.tracks.index[comparison.cache.tracks.index.isin(tracks.index)]]
-
-
 def _codec_probe(comparison, seed, *, kind="linear", step=listening.USUAL):
     """Returns the result of a probe on the latent that the codec sends; one pass over the audio serves all steps."""
     sizes, options = (comparison.length, comparison.segments_per_track), {"progress": comparison.progress}
-    tables = codec_latent.tables(comparison.cache, _tracks(comparison), *sizes, **options)
+    tables = codec_latent.tables(comparison.cache, comparison.tracks, *sizes, **options)
     return _probe_result(comparison, seed, kind, tables[step], comparison.rows)
 
 
 def _patches(comparison, seed, *, kind="svm", encoder="patches", learned=True):
     """Returns the result of a probe on the latent of a patch autoencoder, over whole clips."""
     found = patch_latent.named(comparison, seed, encoder=encoder, learned=learned)
-    table = patch_latent.table(found, comparison.cache, _tracks(comparison), progress=comparison.progress)
-    result = _probe_result(comparison, seed, kind, table, _whole_clips(comparison))
+    table = patch_latent.table(found, comparison.cache, comparison.tracks, progress=comparison.progress)
+    result = _probe_result(comparison, seed, kind, table, comparison.clips)
     facts = {"seconds": found.seconds + table.seconds, "runs": (found.run,) if found.run else ()}
     facts |= {"n_parameters": found.of_length().count_params() + result.n_parameters}
     return dataclasses.replace(result, description=f"{result.description}; {found}", **facts)
 
 
-def _whole_clips(comparison):
-    """Returns a function of a split's name that returns its segment table, with one row a clip."""
-
-    def rows(split):
-        return getattr(comparison, split).reset_index()[["track_id", "label", "artist"]].assign(start=0)
-
-    return rows
-
-
 def _mfcc_svm(comparison, seed):
     table = descriptors.mfcc_table(comparison.cache, progress=comparison.progress)
-    result = _probe_result(comparison, seed, "svm", table, _whole_clips(comparison))
+    result = _probe_result(comparison, seed, "svm", table, comparison.clips)
     return dataclasses.replace(result, description=f"{result.description} of 140 MFCC statistics")
 
 
@@ -274,11 +259,17 @@ def _network_result(comparison, seed, trainings):
 def _probe_result(comparison, seed, kind, table, rows):
     """Returns the result of a probe on `descriptors.Features`; `rows` takes a split's name and returns its segment table."""
     features = {split: table.of(getattr(comparison, split)) for split in SPLITS}
-    training, validation = ((features[split], rows(split)["label"].to_numpy()) for split in SPLITS[:2])
-    probe = probes.fit(kind, *training, *validation, sections=table.sections, n_genres=len(comparison.data.genres))
-    facts = {"n_parameters": probe.n_parameters, "seconds": table.seconds, "description": probe.description}
-    at_fma_small = table.seconds / len(table.track_ids) * FMA_SMALL
-    return _result(seed, lambda split: probe.predict(features[split]), rows, seconds_fma_small=at_fma_small, **facts)
+    known = {split: rows(split) for split in SPLITS[:2]}
+    training, validation = ((features[split], part["label"].to_numpy()) for split, part in known.items())
+    options = {"sections": table.sections, "n_genres": len(comparison.data.genres), "artists": known["training"]["artist"]}
+    chosen = last = probes.fit(kind, *training, *validation, **options)
+    if comparison.refit:
+        artists = np.concatenate([part["artist"] for part in known.values()])
+        last = chosen.refitted(*map(np.concatenate, zip(training, validation)), artists)
+    facts = {"n_parameters": last.n_parameters, "seconds": table.seconds, "description": last.description}
+    facts["seconds_fma_small"] = table.seconds / len(table.track_ids) * FMA_SMALL
+    fitted = {"validation": chosen, "test": last}
+    return _result(seed, lambda split: fitted[split].predict(features[split]), rows, **facts)
 
 
 def _result(seed, predict, rows, **facts):
@@ -320,12 +311,12 @@ SYSTEMS = {
     "patches_linear": System(
         partial(_patches, kind="linear"), "linear probe on our sparse autoencoder of log-mel patches, over the whole clip"),
     "patches_svm": System(_patches, "support vector machine on our sparse autoencoder of log-mel patches, over the whole clip"),
-    "patches_finetuned": System(
-        partial(_head, encoder="patches", mixup=MIXUP), "a linear head on that autoencoder, then everything trained gently"),
+    "patches_finetuned": System(partial(_patches, kind="gained_svm"), "the same, with a gain for each pattern, from labels"),
     "pretrained_linear": System(
         partial(_patches, kind="linear", encoder="pretrained"), "linear probe on that autoencoder with the package's weights"),
     "pretrained_svm": System(
         partial(_patches, encoder="pretrained"), "support vector machine on that autoencoder with the package's weights"),
+    "pretrained_finetuned": System(partial(_patches, kind="gained_svm", encoder="pretrained"), "the same, with such gains"),
     "codec_linear": System(_codec_probe, "linear probe on the latent that the codec sends, the envelope of bands"),
     "codec_svm": System(partial(_codec_probe, kind="svm"), "support vector machine on the latent that the codec sends"),
     "cnn": System(

@@ -84,7 +84,7 @@ MUTANTS = (
            (f"{GUARDS}a_supervised_map_places_a_point_whatever_else_it_shows",)),
     # What is selected, and on which tracks.
     Mutant("probe selected on test", "fmalib/genres/systems.py", "settings are selected on test",
-           "for split in SPLITS[:2])", "for split in SPLITS[::2])", (f"{SYSTEM}[mfcc_svm]",)),
+           "for split in SPLITS[:2]}", "for split in SPLITS[::2]}", (f"{SYSTEM}[mfcc_svm]",)),
     Mutant("probe selected on training", "fmalib/genres/probes.py", "the section that overfits is selected",
            "(probe.predict(held_out).argmax(axis=1) == held_out_labels)", "(probe.predict(features).argmax(axis=1) == labels)",
            (f"{GUARDS}a_probe_is_selected_on_validation_alone",)),

@@ -67,7 +67,7 @@ def test_more_music_is_trained_on(prepared, tmp_path):
     assert (patch_latent.trained(more, learned=False).whitening.components != first.components).any()
 
 
-@pytest.mark.parametrize("name", ["patches_svm", "pretrained_linear"])
+@pytest.mark.parametrize("name", ["patches_svm", "pretrained_linear", "pretrained_finetuned"])
 def test_an_easy_task_is_solved(prepared, name):
     assert systems.run(name, prepared).summary()["accuracy_vote"] == 1
 

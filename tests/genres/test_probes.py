@@ -57,6 +57,48 @@ def test_two_genres_and_wrong_names():
         probes.fit("linear", x, np.zeros(60, int), x, y, n_genres=2)
 
 
+def test_gains_are_of_artists_means():
+    """Ten artists of two genres with six rows each: a feature of the genre, one of an artist, noise, and a constant."""
+    rng, artists, labels = np.random.default_rng(0), np.repeat(np.arange(10), 6), np.repeat(np.arange(2), 30)
+    genre, artist = labels + rng.normal(0, 0.5, 60), 5.0 * (artists == 7) + rng.normal(0, 0.5, 60)
+    features = np.stack([genre, artist, rng.normal(size=60), np.ones(60)], axis=1)
+    found = probes.gains(features, labels, artists)
+    means = features.reshape(10, 6, 4).mean(axis=1)
+    difference = means[5:, 0].mean() - means[:5, 0].mean()
+    within = (means[:5, 0].var(ddof=1) + means[5:, 0].var(ddof=1)) / 2
+    assert found[0] == pytest.approx(np.log1p(difference**2 / (within * 2 / 5)))
+    assert found[0] > 3 > 1.5 > max(found[1:]) and found[3] == 0
+    assert probes.gains(features, labels)[1] > found[1]  # counted by rows, one artist makes a genre
+    np.testing.assert_array_equal(probes.gains(features, labels, labels), np.ones(4))  # an artist a genre
+
+
+def test_gains_help_where_few_features_tell_genres():
+    x, y = rows(60)
+    held, held_y = rows(200, seed=1)
+    noisy = [np.hstack([part, np.random.default_rng(len(part)).normal(size=(len(part), 300))]) for part in (x, held)]
+    right = {}
+    for kind in ("svm", "gained_svm"):
+        probe = probes.fit(kind, noisy[0], y, noisy[1], held_y, n_genres=4, artists=np.arange(60) // 4)
+        right[kind] = (probe.predict(noisy[1]).argmax(axis=1) == held_y).mean()
+    assert right["gained_svm"] > right["svm"] + 0.1
+    scaler = probe.model[0]
+    moved = (noisy[0] - noisy[0].mean(axis=0)) / noisy[0].std(axis=0) * probes.gains(noisy[0], y, np.arange(60) // 4)
+    np.testing.assert_allclose(scaler.transform(noisy[0]), moved, atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", probes.KINDS)
+def test_a_refitted_probe_keeps_the_choice_and_learns_from_the_rows_it_gets(kind):
+    (x, y), (held, held_y) = rows(60), rows(40, seed=1)
+    sections = {"some": slice(0, 4), "all": slice(None)}
+    chosen = probes.fit(kind, x, y, held, held_y, sections=sections, n_genres=4)
+    again = chosen.refitted(x, y)
+    np.testing.assert_array_equal(again.predict(held), chosen.predict(held))
+    both = chosen.refitted(np.concatenate([x, held]), np.concatenate([y, held_y]))
+    assert (both.description, both.section) == (chosen.description, chosen.section)
+    np.testing.assert_allclose(both.model[0].mean_, np.concatenate([x, held])[:, chosen.section].mean(axis=0))
+    np.testing.assert_allclose(chosen.model[0].mean_, x[:, chosen.section].mean(axis=0))  # unchanged
+
+
 def test_mel_components_are_decorrelated(genre_folder, tmp_path):
     data = datasets.load(str(genre_folder))
     decoded = audio_cache.build(data, 8000, cache_dir=tmp_path / "cache", progress=False)
