@@ -77,6 +77,7 @@ def _pairs(options):
     if not options.folder:
         if len(options.files) != 2:
             raise ValueError(f"Name an input and an output, or --folder for many files. Received: {len(options.files)} names")
+        _check_output(options.files[1], options.command)
         return [tuple(options.files)]
     suffix = SUFFIX if options.command == "encode" else ".wav"
     targets = [os.path.join(options.folder, Path(name).stem + suffix) for name in options.files]
@@ -84,6 +85,13 @@ def _pairs(options):
     if twice or PIPE in options.files:
         raise ValueError(f"Each file needs a name of its own in --folder. Received: {twice or PIPE}")
     return list(zip(options.files, targets))
+
+
+def _check_output(name, command):
+    """Raises ValueError where an output is named like an input: two inputs, of which the second would be overwritten."""
+    suffix = Path(name).suffix.lower()
+    if suffix in (formats.SUFFIXES if command == "encode" else {SUFFIX}):
+        raise ValueError(f"{command} writes no {suffix} file; --folder takes many inputs. Received: output={name!r}")
 
 
 def _encode(source, target, options):

@@ -69,8 +69,12 @@ class SignNetwork:
             told: whole numbers from -2^13 to 2^13, float64 `(n, told inputs)`.
         """
         weights = self.parts[part]
-        base, change = told @ weights["told"] + weights["told_bias"], signed @ weights["signed"]
-        inner = activate(np.concatenate([base + change, base - change]))
+        base, change = told @ weights["told"], signed @ weights["signed"]
+        base += weights["told_bias"]
+        inner = np.empty((2, *base.shape))  # filled in place: memory for another large array takes as long as the product
+        np.add(base, change, out=inner[0])
+        np.subtract(base, change, out=inner[1])
+        inner = activate(inner).reshape(-1, base.shape[1])
         plus, minus = np.split(_layer(inner, weights["second"], weights["second_bias"]) @ weights["out"], 2)
         return plus - minus
 

@@ -39,7 +39,8 @@ def step_size(number):
 def quantise(coefficients, step, *, keep_peaks=False):
     """Returns the levels, int64, of coefficients `(channels, frames, bins)`: the least squared error and price of bits.
 
-    With `keep_peaks`, a lonely large coefficient costs less: 0.3 % more bytes at equal error, but the ear hears such peaks.
+    With `keep_peaks`, a lonely large coefficient costs less, since the ear hears such peaks. At equal error it takes 3.5 % more
+    bytes; at equal bytes, Zimtohrli rises by 0.03 at 8 kbit/s and by 0.01 at 32 (`mdct`, `listening`, 10 training excerpts).
     """
     scaled = np.abs(coefficients / step).astype(np.float32)
     levels, loud = np.zeros(scaled.shape, np.int64), np.flatnonzero((scaled >= LEAST).any(axis=(0, 1)))

@@ -10,9 +10,10 @@ from fmalib.codec.profiles import PROFILES
 
 SNR_TRIES = 8
 LEAST, MOST = 0.97, 1.025  # of the bytes wanted: what a file with a network may have, since to code it again takes long
-ROUGH = 0.1  # share of bytes by which a first step size may miss
+ROUGH = 0.3  # width of the range of bytes that a first step size may give; the share of a network hardly changes within it
 LATER = 1.013  # over a whole chunk, tables without a network adapt more, so a network saves less
 SHARE, SAMPLED = 0.92, 4  # of bytes that is left with a network, about; it is measured on one frame of so many
+DENSE = 1.2  # bits a coefficient; from here on half as many frames tell the share as well
 COARSEST = 65_535  # number of a step size
 MAKE_UP, MISS = 0.2, 0.0125  # of the bytes of later chunks, and of all: a larger miss of one chunk is mended at once
 MEMORY = 0.7  # weight of chunks before the last when the bits of the next are foretold
@@ -61,9 +62,10 @@ def searched(header, chunks, counts, wanted):
     else:
         plain = dataclasses.replace(header, model="mdct", model_hash=bytes(4))
         usual = size_with(plain)
-        number = rate_control.search(usual, counts, wanted / SHARE, tolerance=ROUGH)
+        number = rate_control.search(usual, counts, wanted / SHARE * (1 + ROUGH / 2), tolerance=ROUGH)
         real = sum(map(len, kept[number])) if number in kept else usual(number)
-        share = _measured_share(chunks, number, header, plain)
+        dense = 8 * real > DENSE * sum(each.coefficients.size for each in chunks)
+        share = _measured_share(chunks, number, header, plain, one_in=2 * SAMPLED if dense else SAMPLED)
         ratio = rate_control.off(share * real, rate_control.bits(counts, number))
         size, options = size_with(header), {"tolerance": 1 - LEAST / MOST, "ratio": ratio}
         wanted *= MOST
@@ -73,12 +75,12 @@ def searched(header, chunks, counts, wanted):
     yield from ((number, body) for body in kept[number])
 
 
-def _measured_share(chunks, number, header, plain):
+def _measured_share(chunks, number, header, plain, *, one_in):
     """Returns which share of the bytes without a network is left with one, in a stretch of both halves of each chunk."""
     profile, sizes = PROFILES[header.profile], np.zeros(2)
     for each, middle in itertools.product(chunks, (0.25, 0.75)):
         frames = each.coefficients.shape[1]
-        start, reach = int(middle * frames), frames // (4 * SAMPLED) + 1
+        start, reach = int(middle * frames), frames // (4 * one_in) + 1
         some = slice(max(start - reach, 0), start + reach)
         part = dataclasses.replace(each, coefficients=each.coefficients[:, some], splits=each.splits[some])
         levels = profile.quantise(part, number, header)

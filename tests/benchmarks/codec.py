@@ -6,8 +6,9 @@ folder, only its test files count. MP3 and Opus optimise for the ear, not for th
 
 The ablation replaces one part of the codec by a plainer one. Speed is in multiples of real time, by processor time of one
 thread. `--baselines FILE` names a module with the functions `waveform` and `listening` of (audio, kbps, rate) to compare with,
-whose bits are counted, not written. `--json FILE` keeps all numbers, also those of each clip. Intervals are 95 %, over artists,
-of differences on the same clips.
+whose bits are counted, not written. `--visqol FILE` names a module with the function `mos` of (reference, degraded), where the
+package visqol-python is not installed. `--json FILE` keeps all numbers, also those of each clip. Intervals are 95 %, over
+artists, of differences on the same clips.
 """
 
 import argparse
@@ -76,6 +77,14 @@ def of_codec(model, profile, audio, rate, kbps):
     return fmalib.codec.decode(data)[0], len(data)
 
 
+def module(path):
+    """Returns the module of a file outside the package."""
+    spec = importlib.util.spec_from_file_location(Path(path).stem, path)
+    found = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(found)
+    return found
+
+
 def compared(baselines):
     """Returns the coders by name: functions of (audio, rate in Hz, kbit/s) to (audio, bytes)."""
     found = {coders.label(*pair): partial(of_codec, *pair) for pair in coders.PAIRS}
@@ -86,11 +95,9 @@ def compared(baselines):
         "downsampling, mu-law": classical.mu_law,
     }
     if baselines:
-        spec = importlib.util.spec_from_file_location("baselines", baselines)
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
+        opponents = module(baselines)
         for name in ("waveform", "listening"):
-            function = getattr(module, name)
+            function = getattr(opponents, name)
             decoded = lambda audio, rate, kbps, function=function: function(audio.astype(float), kbps, rate)  # noqa: E731
             found[f"baseline {name}"] = partial(counted, decoded)
     return found
@@ -104,9 +111,10 @@ def waveform_errors(piece, decoded):
     }
 
 
-def heard(piece, decoded):
-    """Returns the listening measures of a decoded piece."""
-    return quality.measure(piece.audio[None], decoded[None], piece.rate).iloc[0].to_dict()
+def heard(piece, decoded, visqol=None):
+    """Returns the listening measures of a decoded piece, with `visqol(reference, degraded)` at 48 kHz where it is given."""
+    found = quality.measure(piece.audio[None], decoded[None], piece.rate).iloc[0].to_dict()
+    return found if visqol is None else found | {"visqol": float(visqol(piece.audio, decoded))}
 
 
 def run(pieces, kbps_list, found, measure):
@@ -197,12 +205,15 @@ def rate_distortion(pieces, kbps_list, found):
     return {"rows": rows, "bd_rate_percent": rates}
 
 
-def listening(songs, kbps_list, found, against):
-    """Returns the numbers of listening measures at 48 kHz, and prints them; `against` is the codec of paired differences."""
+def listening(songs, kbps_list, found, against, visqol=None):
+    """Returns the numbers of listening measures at 48 kHz, and prints them; `against` is the codec of paired differences.
+
+    `visqol` is a function of (reference, degraded), in the place of the package visqol-python.
+    """
     print(quality.hint())
     pieces = [Piece(soxr.resample(song.audio, song.rate, HEARD_RATE, quality="HQ"), HEARD_RATE, song.artist) for song in songs]
     found = {name: coder for name, coder in found.items() if "downsampling" not in name}
-    table = run(pieces, kbps_list, found, heard)
+    table = run(pieces, kbps_list, found, partial(heard, visqol=visqol))
     columns = [name for name in MEASURES if name in table]
     rows = sorted(summary(table, against, pieces, columns), key=lambda row: row["asked_kbps"])
     show(rows, columns, against)
@@ -299,6 +310,7 @@ def parser():
     result.add_argument("--data-dir")
     result.add_argument("--songs", metavar="FOLDER", type=Path, help="sound files")
     result.add_argument("--baselines", metavar="FILE")
+    result.add_argument("--visqol", metavar="FILE")
     result.add_argument("--json", metavar="FILE", type=Path, help="where all numbers go")
     result.add_argument("--at-most", type=int, default=1000, help="segments, and songs")
     result.add_argument("--listening-kbps", type=float, nargs="+", default=HEARD_KBPS, metavar="K")
@@ -337,7 +349,8 @@ def main():
             result["songs"] = rate_distortion(songs, SONG_KBPS, found)
         if asked("listening"):
             against = options.against or next((name for name in found if name.endswith(", listening")), "mdct")
-            result["listening"] = listening(songs, options.listening_kbps, found, against)
+            visqol = options.visqol and module(options.visqol).mos
+            result["listening"] = listening(songs, options.listening_kbps, found, against, visqol)
         if asked("speed"):
             result["speed"] += speed(read[0][0], read[0][1], SONG_SPEED_KBPS)
     if options.json:

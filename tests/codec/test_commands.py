@@ -52,6 +52,14 @@ def test_there_and_back(song, coded, capsys):
     assert os.path.getsize(coded) == pytest.approx(32 * 125 * 3, rel=0.03)
 
 
+def test_a_second_input_is_not_overwritten(song, coded, capsys):
+    for name, kept in (("encode", song), ("decode", coded)):
+        before = kept.read_bytes()
+        assert run(name, kept, kept) == 2
+        assert f"{name} writes no {kept.suffix} file; --folder takes many inputs. Received: output=" in capsys.readouterr().err
+        assert kept.read_bytes() == before
+
+
 def test_a_stretch_is_decoded(song, coded):
     run("decode", coded, song.with_name("whole.wav"))
     run("decode", coded, song.with_name("part.flac"), "--from", "0:01", "--to", "0:02.5")
