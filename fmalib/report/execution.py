@@ -70,7 +70,7 @@ class Job:
 
     def run(self, execute):
         """Executes the notebook, and writes the record; returns it."""
-        started, error = time.monotonic(), None
+        key, started, error = self.key(), time.monotonic(), None
         self.folder.mkdir(parents=True, exist_ok=True)
         for name in (RECORD, "metrics.json", self.executed.name):
             (self.folder / name).unlink(missing_ok=True)  # of an earlier run
@@ -82,13 +82,9 @@ class Job:
                 error = "the notebook has written no metrics.json"
         except Exception as failure:  # a cell failed, the kernel died, the disk is full: the others go on
             error = error_line(failure)
-        record = {
-            "key": self.key(),
-            "seconds": time.monotonic() - started,
-            "error": error,
-            "date": time.strftime("%Y-%m-%d %H:%M"),
-        }
-        files.write_json(self.folder / RECORD, record | {"versions": versions()}, checksum=True)
+        record = {"key": key, "seconds": time.monotonic() - started, "error": error}
+        record |= {"date": time.strftime("%Y-%m-%d %H:%M"), "versions": versions()}
+        files.write_json(self.folder / RECORD, record, checksum=True)
         return record
 
 
