@@ -1,23 +1,19 @@
 """The report's pages: what they say, that their links resolve, and how a browser shows them."""
 
-import html
 import html.parser
 import json
 import re
 import shutil
-import subprocess
 
 import pytest
 import soundfile
-from helpers import tone
+from helpers import in_browser, tone
 from report.conftest import picture
 
 from fmalib.report import execution, listening, pages
 
-BROWSER = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
 # Runs in each page: links, pictures, players, and the contrast of each element that holds text.
 CHECK = """
-<script>
 window.faults = [];
 window.addEventListener("error", (event) => window.faults.push("error: " + (event.message || event.target.src)), true);
 window.addEventListener("DOMContentLoaded", () => { for (const image of document.images) image.loading = "eager"; });
@@ -35,7 +31,7 @@ function behind(element) {
     return "rgb(255, 255, 255)";
 }
 function check() {
-    const found = { faults: window.faults, width: innerWidth, wide: document.documentElement.scrollWidth, dark:
+    const found = { faults: window.faults, wide: document.documentElement.scrollWidth, dark:
         matchMedia("(prefers-color-scheme: dark)").matches, images: 0, players: 0, poor: [] };
     for (const image of document.images) {
         found.images++;
@@ -53,17 +49,8 @@ function check() {
         const contrast = (Math.max(one, two) + 0.05) / (Math.min(one, two) + 0.05);
         if (contrast < 4.5) found.poor.push(`${element.tagName} ${element.textContent.slice(0, 30)} ${contrast.toFixed(1)}`);
     }
-    parent.postMessage({ page: location.pathname.split("/").pop(), ...found }, "*");
+    report(found);
 }
-</script>
-"""
-# A window is at least 500 pixels wide; a frame need not be. Holds all pages, and what their checks found.
-FRAMES = """<!DOCTYPE html><pre id="found">[]</pre><script>
-addEventListener("message", (event) => {
-    const place = document.getElementById("found");
-    place.textContent = JSON.stringify([...JSON.parse(place.textContent), event.data]);
-});
-</script>
 """
 
 
@@ -144,24 +131,8 @@ def test_the_folder_is_written_anew(report, notebooks, executor):
 @pytest.mark.parametrize("dark", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_in_a_browser(report, tmp_path, dark):
     """Chromium without a network, as on a desk and on a phone: all loads, no script fails, nothing is wider than the window."""
-    if not BROWSER:
-        pytest.skip("needs the program chromium (Debian: apt-get install chromium)")
     names = sorted(path.name for path in report.glob("*.html"))
-    for path in report.glob("*.html"):
-        path.write_text(path.read_text().replace("<head>", f"<head>{CHECK}"))
-    frames = [
-        f'<iframe width="{width}" height="900" style="border:0" src="{name}"></iframe>'
-        for name in names
-        for width in (390, 1280)
-    ]
-    (report / "frames.html").write_text(FRAMES + "".join(frames))
-    options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom"]
-    options += ["--host-resolver-rules=MAP * ~NOTFOUND", "--enable-logging=stderr", "--virtual-time-budget=5000"]
-    options += ["--window-size=1400,900", f"--blink-settings=preferredColorScheme={0 if dark else 1}"]
-    address = (report / "frames.html").as_uri()
-    done = subprocess.run([BROWSER, *options, address], capture_output=True, text=True, timeout=100)
-    assert "CONSOLE" not in done.stderr, done.stderr
-    found = json.loads(html.unescape(re.search(r'<pre id="found">(.*?)</pre>', done.stdout, re.DOTALL)[1]))
+    found = in_browser(report, CHECK, (390, 1280), dark=dark)
     assert sorted((page["page"], page["width"]) for page in found) == [(name, width) for name in names for width in (390, 1280)]
     for page in found:
         assert page["dark"] == dark and page["faults"] == [] and page["poor"] == [], page
