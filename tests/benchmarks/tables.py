@@ -90,7 +90,10 @@ def codec_tables(codec):
         for name in codec["songs"]["bd_rate_percent"]
         if name != "mdct"
     ]
+    classical = [row for row in codec["segments"]["rows"] if row["codec"] in ("MP3", "Opus")]
+    cells = [[row["codec"], f"{row['real_kbps']:.1f}", error(row, "rmse"), number(row["si_sdr_db"], 1)] for row in classical]
     return {
+        "classical_table": table(["coder", "kbit/s", "spectral RMSE", "SI-SDR / dB"], cells),
         "songs_table": table(["kbit/s", *map(shown, names)], errors),
         "listening_table": table(["kbit/s", *map(shown, coders)], scores),
         "bd_rate_table": table(["coder", "42 segments at 8 kHz", "10 songs at 44.1 kHz"], rates),
@@ -199,7 +202,11 @@ def training_finding(longer, sweep):
     rows = [row for row in longer if row["data"] == "41 clips" and row["latent"] == "64"]
     errors = sorted(float(row["test RMSE"]) for row in rows)
     fair = at(sweep["rows"], "downsampling, mu-law", float(rows[0]["kbit/s"]), "nominal_kbps")
-    return {"study_end": f"{errors[0]:.2f} to {errors[-1]:.2f}", "study_mulaw": error(fair, "spectral_rmse")}
+    return {
+        "study_end": f"{errors[0]:.2f} to {errors[-1]:.2f}",
+        "study_mulaw": error(fair, "spectral_rmse"),
+        "study_pca": rows[0]["PCA"],
+    }
 
 
 def at(rows, name, kbps, key):

@@ -53,6 +53,28 @@ function check() {
 }
 """
 
+# Runs in the listening room: keys switch coders in place, and the blind test counts.
+KEYS = """
+function press(key) { document.body.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true })); }
+const say = (id) => document.getElementById(id).textContent;
+window.addEventListener("load", () => setTimeout(() => {
+    if (!document.getElementById("coders")) return report({});
+    const found = { names: [], scores: [] };
+    players.forEach((player) => { player.currentTime = 0.25; });
+    for (const key of ["1", "2", "9"]) { press(key); found.names.push(say("name")); }
+    found.place = players[1].currentTime;
+    press("x");
+    found.blind = say("name") + say("note") + document.getElementById("spectrogram").hidden;
+    secret = "first";
+    document.getElementById("is-a").click();
+    found.scores.push(say("score"));
+    secret = "first";
+    document.getElementById("is-b").click();
+    found.scores.push(say("score"));
+    report(found);
+}, 800));
+"""
+
 
 class Links(html.parser.HTMLParser):
     """Collects what a page refers to, and its anchors."""
@@ -139,3 +161,11 @@ def test_in_a_browser(report, tmp_path, dark):
         assert page["wide"] <= page["width"], page
         assert page["players"] == (2 if page["page"] in ("01_first.html", f"{listening.NOTEBOOK}.html") else 0)
         assert page["images"] or page["page"] == "02_second.html", page
+
+
+def test_the_listening_room_by_keys(report):
+    (found,) = (page for page in in_browser(report, KEYS, (390,)) if page["page"] == "listening.html")
+    assert found["names"] == ["original", "MP3", "MP3"] and found["place"] == pytest.approx(0.25)
+    assert found["blind"] == "X(hidden)true"
+    assert found["scores"][0] == "1 of 1 right; by guessing: 50.0 % of listeners do as well."
+    assert found["scores"][1] == "1 of 2 right; by guessing: 75.0 % of listeners do as well."

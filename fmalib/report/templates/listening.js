@@ -5,6 +5,7 @@ let room = 0, coder = 0, blind = "", right = 0, asked = 0, secret = "";
 let players = [];
 
 const current = () => players[coder];
+const start = (player) => player.play().catch(draw); // a browser may want a click first
 const sounds = () => rooms[room].sounds;
 
 function button(text, title, pressed, action) {
@@ -38,7 +39,7 @@ function choose(number, hidden = "") {
     coder = number;
     blind = hidden;
     current().currentTime = place;
-    if (playing || hidden) current().play();
+    if (playing || hidden) start(current());
     draw();
 }
 
@@ -52,7 +53,7 @@ function enter(number) {
     players.forEach((each) => ["play", "pause", "ended"].forEach((event) => each.addEventListener(event, draw)));
     coder = Math.max(0, sounds().findIndex((each) => each.name === name));
     current().currentTime = place;
-    if (playing) current().play();
+    if (playing) start(current());
     const options = () => sounds().map((each, index) => new Option(each.name, index));
     get("first").replaceChildren(...options());
     get("second").replaceChildren(...options());
@@ -62,7 +63,7 @@ function enter(number) {
 }
 
 function toggle() {
-    if (current().paused) current().play(); else current().pause();
+    if (current().paused) start(current()); else current().pause();
 }
 
 function restart() {
