@@ -6,6 +6,7 @@ from pathlib import Path
 from fmalib import paths
 
 PLACE = "notebooks"  # folder of a checkout
+CLEAR = "\x1b[K"  # to the end of a terminal's line
 
 
 def add_parser(parsers):
@@ -24,8 +25,14 @@ def add_parser(parsers):
 
 
 def say(line):
-    """Prints a line at once."""
-    print(line, flush=True)
+    """Prints a line at once, in the place of a hint."""
+    print(f"{CLEAR if sys.stdout.isatty() else ''}{line}", flush=True)
+
+
+def hint(line):
+    """Shows a line until the next one, on a terminal."""
+    if sys.stdout.isatty():
+        print(f"{CLEAR}{line}", end="\r", flush=True)
 
 
 def run(options, execute=None, say=say):
@@ -46,7 +53,11 @@ def run(options, execute=None, say=say):
         execute = papermill.execute_notebook
     from fmalib.report import execution, pages
 
-    records = execution.run_all(jobs, execute, say)
+    try:
+        records = execution.run_all(jobs, execute, say, hint)
+    except KeyboardInterrupt:
+        say("stopped; the same command goes on")
+        raise
     page = pages.write(jobs, records, paths.resolve(options.out) / "report", say)
     failed = [name for name, record in records.items() if record["error"]]
     say(f"Report: {page}")

@@ -132,13 +132,14 @@ def parameters_of(notebook):
     return [line.split(" = ")[0].strip() for line in lines]
 
 
-def run_all(jobs, execute, say):
+def run_all(jobs, execute, say, hint=lambda line: None):
     """Runs what is not found, with one line for each; returns the record of each job, a dict by name.
 
     Args:
         jobs: list of `Job`.
         execute: `papermill.execute_notebook`, or what does as it does.
         say: function that prints a line.
+        hint: function that shows a line until the next one.
     """
     records, waiting, pace = {}, [job for job in jobs if not job.is_found()], [0.0, 0.0]  # seconds taken, seconds planned
     for number, job in enumerate(jobs, start=1):
@@ -147,6 +148,7 @@ def run_all(jobs, execute, say):
             records[job.name] = job.record()
             say(f"{start} found, took {duration(records[job.name]['seconds'])}")
             continue
+        hint(f"{start} running, about {duration(left(waiting, *pace))} left")
         waiting.remove(job)
         record = records[job.name] = job.run(execute)
         pace = [pace[0] + record["seconds"], pace[1] + job.seconds]

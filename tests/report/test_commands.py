@@ -68,3 +68,14 @@ def test_make_hands_parameters_over():
     )
     last = done.stdout.splitlines()[-1]
     assert last == ".venv/bin/fmalib report 01_data -p dataset 'fma_small' -p data_dir '/my data'"
+
+
+def test_after_an_interrupt_the_same_command_goes_on(run, executor, monkeypatch, capsys):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(papermill, "execute_notebook", interrupted)
+    assert run() == 130
+    assert capsys.readouterr() == ("stopped; the same command goes on\n", "")
+    monkeypatch.setattr(papermill, "execute_notebook", executor)
+    assert run() == 0

@@ -23,6 +23,14 @@ def run(jobs, executor):
     return execution.run_all(jobs, executor, lines.append), lines
 
 
+def test_a_hint_comes_before_each_execution(jobs, executor):
+    hints = []
+    execution.run_all(jobs, executor, lambda line: None, hints.append)
+    assert hints[0] == "[1/2] 01_first: running, about 2 min left" and len(hints) == 2
+    execution.run_all(jobs, executor, lambda line: None, hints.append)
+    assert len(hints) == 2
+
+
 def test_one_line_a_notebook_and_nothing_twice(jobs, executor):
     records, lines = run(jobs, executor)
     assert executor.parameters["01_first"] == {"seed": 1, "out_dir": str(jobs[0].folder)}
