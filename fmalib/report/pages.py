@@ -17,6 +17,7 @@ from fmalib.report.plan import PLANS, text
 TEMPLATES = Path(str(resources.files("fmalib.report"))) / "templates"
 STATIC = ("style.css", "listening.js")
 PARAMETERS = re.compile(r"^Parameters: (.*)$", re.MULTILINE)
+BANNER = "papermill-error-cell-tag"
 OUT_DIR = re.compile(r"out_dir='[^']*'(, )?")  # a folder of this machine tells a reader nothing
 
 
@@ -80,6 +81,7 @@ def _entry(job, record, media):
         "numbers": numbers,
         "figure": media.add(figure.read_bytes(), "images", ".png") if figure and figure.is_file() else "",
         "error": record["error"] or "",
+        "failed_cell": failed_cell(notebook),
         "note": metrics.get("note") or "",
         "dataset": metrics.get("dataset", ""),
         "duration": execution.duration(record["seconds"]),
@@ -90,11 +92,19 @@ def _entry(job, record, media):
 
 
 def _read(job):
-    """Returns the executed notebook; its source where nothing was executed."""
+    """Returns the executed notebook without papermill's headings of errors; its source where nothing was executed."""
     try:
-        return nbformat.read(job.executed, 4)
+        notebook = nbformat.read(job.executed, 4)
     except (OSError, ValueError):  # the kernel did not even start
-        return nbformat.read(job.source, 4)
+        notebook = nbformat.read(job.source, 4)
+    notebook.cells = [cell for cell in notebook.cells if BANNER not in cell.metadata.get("tags", [])]
+    return notebook
+
+
+def failed_cell(notebook):
+    """Returns the id of the cell that failed, or an empty string."""
+    failed = (cell.id for cell in notebook.cells for each in cell.get("outputs", []) if each.output_type == "error")
+    return next(failed, "")
 
 
 def cell_of(notebook, part):

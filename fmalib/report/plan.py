@@ -199,7 +199,7 @@ PLANS = {
         "savings",
         2,
         lambda m: (
-            f"Against the codec without learning, files take {_saved('package')(m)} bytes with the package's networks, "
+            f"Bytes against the codec without learning: {_saved('package')(m)} with the package's networks, "
             f"{_saved('trained here')(m)} with those trained here ({m['n_test_clips']} clips)."
         ),
         (

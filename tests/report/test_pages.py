@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 
+import nbformat
 import pytest
 import soundfile
 from helpers import in_browser, tone
@@ -139,7 +140,7 @@ def test_what_the_pages_say(report):
     assert "out_dir" not in front and str(report.parent) not in front  # no path of a machine
     assert "02_second</a> failed." in front and "ValueError: a number is wrong" in front
     assert page.count('<details class="code"><summary>') == 2 and "<details open" not in page
-    assert "ValueError" in (report / "02_second.html").read_text()
+    assert '<a href="#cell-id=cell-02">See the cell.</a>' in (report / "02_second.html").read_text()
 
 
 def test_the_folder_is_written_anew(report, notebooks, executor):
@@ -169,3 +170,15 @@ def test_the_listening_room_by_keys(report):
     assert found["blind"] == "X(hidden)true"
     assert found["scores"][0] == "1 of 1 right; by guessing: 50.0 % of listeners do as well."
     assert found["scores"][1] == "1 of 2 right; by guessing: 75.0 % of listeners do as well."
+
+
+def test_headings_of_papermill_are_left_out(notebooks, tmp_path):
+    notebook = nbformat.read(notebooks / "01_first.ipynb", 4)
+    tagged = nbformat.v4.new_markdown_cell("An Exception was encountered", metadata={"tags": [pages.BANNER]})
+    notebook.cells.insert(0, tagged)
+    (tmp_path / "out").mkdir()
+    nbformat.write(notebook, tmp_path / "out" / "01_first.ipynb")
+    job = execution.Job("01_first", notebooks / "01_first.ipynb", tmp_path / "out", {})
+    pages.write([job], {"01_first": {"error": "broken", "seconds": 1.0, "date": ""}}, tmp_path / "report")
+    text = (tmp_path / "report" / "01_first.html").read_text()
+    assert "An Exception" not in text and "What is first?" in text
