@@ -66,13 +66,20 @@ def test_another_number_is_noticed(tmp_path, monkeypatch):
         module.main(["--check"])
 
 
-def test_several_seeds_get_a_column():
+def test_genres_of_either_form_are_read():
     module = tables()
-    genres = module.read("03_classifier_real_genres.json") | {"seeds": [0, 1, 2]}
-    genres["systems"]["cnn"] |= {"accuracy_vote_mean": 0.5, "accuracy_vote_std": 0.0125}
-    header, _, *rows = module.genre_tables(genres)["genres_table"].strip().splitlines()
-    assert header.startswith("| system | mean of 3 seeds (deviation) | accuracy (95 % interval), seed 0 |")
-    assert any(row.startswith(("| `cnn` | 0.500 (0.012) |", "| `cnn` | 0.500 (0.013) |")) for row in rows)
+    notebook_03 = module.genre_results(module.read("03_classifier_real_genres.json"))
+    assert notebook_03["n"] == 160 and notebook_03["n_artists"] == 77
+    less = {"mean": 0.125, "ci95": [0.04, 0.21], "seeds": 3}
+    ours = {"accuracy": 0.7, "accuracy_ci95": [0.6, 0.8], "of_seeds": {"0": 0.69, "1": 0.71}, "less": {"mfcc_svm": less}}
+    plain = {"accuracy": 0.575, "accuracy_ci95": [0.5, 0.6], "of_seeds": {"0": 0.575}, "accuracy_together": 0.8}
+    found = module.genre_results({"n": 160, "n_artists": 77, "systems": {"mfcc_svm": plain, "patches_svm": ours}})
+    header, _, *rows = module.genre_tables(found)["genres_table"].strip().splitlines()
+    assert header == "| system | accuracy (95 % interval) | less `mfcc_svm` | of each seed | pop and rock as one |"
+    assert rows == [
+        "| `patches_svm` | 0.700 (0.60 to 0.80) | +0.12 (+0.04 to +0.21) | 0.690, 0.710 |  |",
+        "| `mfcc_svm` | 0.575 (0.50 to 0.60) |  | 0.575 | 0.800 |",
+    ]
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -33,7 +33,7 @@ def read(name):
 def places():
     """Returns text by the name of its place, a dict."""
     codec, sweep = read("codec.json"), read("05_compression_real_mini.json")
-    genres, maps = read("03_classifier_real_genres.json"), read("04_latent_space_real_mini.json")
+    genres, maps = read_genres(), read("04_latent_space_real_mini.json")
     clusters, longer = read("06_clusters_real_mini.json"), longer_training()
     found = compression(codec, sweep) | codec_tables(codec) | genre_tables(genres) | latent_tables(maps, clusters)
     found |= {"longer_table": table(list(longer[0]), [row.values() for row in longer])}
@@ -100,22 +100,48 @@ def codec_tables(codec):
     }
 
 
+def genre_results(found):
+    """Returns results of notebook 03, or of genre_seeds.py, in one form: `n`, `n_artists` and `systems`, a dict.
+
+    Each system has `accuracy`, `ci95`, `of_seeds`, and where known `less`, a paired difference to `mfcc_svm` with `mean` and
+    `ci95`, and `together`, the accuracy with pop and rock as one.
+    """
+    systems = {}
+    for name, each in found["systems"].items():
+        if "of_seeds" in each:
+            less = each.get("less", {}).get("mfcc_svm")
+            values = {"accuracy": each["accuracy"], "ci95": each["accuracy_ci95"], "of_seeds": list(each["of_seeds"].values())}
+            values["together"] = each.get("accuracy_together")
+        else:
+            less, accuracy = found["less_mfcc_svm"].get(name), each["accuracy_vote_mean"]
+            less = less and {"mean": less["difference"], "ci95": less["difference_ci95"]}
+            values = {"accuracy": accuracy, "ci95": each["accuracy_vote_ci95"], "of_seeds": [accuracy] * len(each["seeds"])}
+            values["together"] = None
+        systems[name] = values | {"less": less}
+    n, n_artists = (
+        found[key] if key in found else found[other] for key, other in (("n", "n_test_tracks"), ("n_artists", "n_test_artists"))
+    )
+    return {"n": n, "n_artists": n_artists, "systems": systems}
+
+
+def read_genres():
+    """Returns the `genre_results` of the file with the most trainings of a system among `03_*real_genres.json`."""
+    results = [genre_results(read(path.name)) for path in sorted(REFERENCE.glob("03_*real_genres.json"))]
+    return max(results, key=lambda found: max(len(each["of_seeds"]) for each in found["systems"].values()))
+
+
 def genre_tables(genres):
-    """Returns the table of genre systems; several seeds add a mean and a deviation."""
-    several = len(genres["seeds"]) > 1
-    columns = ["system", "accuracy (95 % interval)", "less `mfcc_svm`", "macro F1"]
+    """Returns the table of genre systems; several seeds and merged genres get columns of their own."""
+    systems = dict(sorted(genres["systems"].items(), key=lambda item: -item[1]["accuracy"]))
+    several = any(len(each["of_seeds"]) > 1 for each in systems.values())
+    merged = any(each["together"] is not None for each in systems.values())
+    columns = ["system", "accuracy (95 % interval)", "less `mfcc_svm`"]
+    columns += ["of each seed"] * several + ["pop and rock as one"] * merged
     rows = []
-    for name, each in sorted(genres["systems"].items(), key=lambda item: -item[1]["accuracy_vote_mean"]):
-        less = genres["less_mfcc_svm"].get(name)
-        row = [f"`{name}`", with_interval(each["accuracy_vote"], each["accuracy_vote_ci95"], 3)]
-        row += [difference(less) if less else "", f"{each['macro_f1']:.3f}"]
-        if several:
-            spread = each["accuracy_vote_std"]
-            row.insert(1, f"{each['accuracy_vote_mean']:.3f}" + (f" ({spread:.3f})" if spread is not None else ""))
+    for name, each in systems.items():
+        row = [f"`{name}`", with_interval(each["accuracy"], each["ci95"], 3), difference(each["less"])]
+        row += [", ".join(f"{value:.3f}" for value in each["of_seeds"])] * several + [number(each["together"], 3)] * merged
         rows.append(row)
-    if several:
-        columns.insert(1, f"mean of {len(genres['seeds'])} seeds (deviation)")
-        columns[2] += f", seed {genres['seeds'][0]}"
     return {"genres_table": table(columns, rows)}
 
 
@@ -167,7 +193,8 @@ def findings(codec, sweep, genres, maps, clusters):
     ratios = [
         row["spectral_rmse"] / each["rmse"] for row in rows if (each := at(real, "mdct", row["nominal_kbps"], "asked_kbps"))
     ]
-    systems, less = genres["systems"], genres["less_mfcc_svm"]
+    systems, ours = genres["systems"], genres["systems"]["patches_svm"]
+    study = systems.get("latent_finetuned") or systems["latent_linear"]
     best = max(
         (each for each in maps["methods"].values() if each.get("knn_accuracy") is not None),
         key=lambda each: each["knn_accuracy"],
@@ -180,14 +207,14 @@ def findings(codec, sweep, genres, maps, clusters):
         "ratios": f"{min(ratios):.1f} to {max(ratios):.0f}",
         "heard": f"{heard[LEARNED]['zimtohrli']:.2f} against {heard['Opus']['zimtohrli']:.2f}",
         "heard_gain": f"{-opus['mean']:.2f} ({-opus['ci95'][1]:.2f} to {-opus['ci95'][0]:.2f}; n = {opus['n']} songs)",
-        "genre_ours": accuracy(systems["patches_svm"]),
-        "genre_gain": difference(less["patches_svm"]),
-        "genre_untrained": accuracy(systems["patches_random"], False),
-        "genre_mfcc": accuracy(systems["mfcc_svm"], False),
-        "genre_study": accuracy(systems["latent_finetuned"], False),
-        "genre_study_untrained": accuracy(systems["random_encoder"], False),
-        "genre_n": f"n = {genres['n_test_tracks']} clips of {genres['n_test_artists']} artists",
-        "genre_seeds": "seed 0" if genres["seeds"] == [0] else f"means of {len(genres['seeds'])} seeds",
+        "genre_ours": with_interval(ours["accuracy"], ours["ci95"], 3),
+        "genre_gain": difference(ours["less"]),
+        "genre_untrained": number(systems["patches_random"]["accuracy"], 3),
+        "genre_mfcc": number(systems["mfcc_svm"]["accuracy"], 3),
+        "genre_study": number(study["accuracy"], 3),
+        "genre_study_untrained": number(systems["random_encoder"]["accuracy"], 3),
+        "genre_n": f"n = {genres['n']} clips of {genres['n_artists']} artists",
+        "genre_seeds": "one seed" if len(ours["of_seeds"]) == 1 else f"mean of {len(ours['of_seeds'])} seeds",
         "map_best": with_interval(best["knn_accuracy"], best["knn_accuracy_ci95"], 2),
         "map_chance": f"{maps['knn_accuracy_chance']:.2f}",
         "map_n": f"n = {best['n_points']} segments of {maps['n_artists']} artists",
@@ -259,18 +286,9 @@ def with_interval(value, bounds, digits):
     return f"{value:.{digits}f} ({bounds[0]:.2f} to {bounds[1]:.2f})"
 
 
-def accuracy(system, interval=True):
-    """Returns a system's accuracy: the mean over seeds, with the interval of its first."""
-    return (
-        with_interval(system["accuracy_vote_mean"], system["accuracy_vote_ci95"], 3)
-        if interval
-        else f"{system['accuracy_vote_mean']:.3f}"
-    )
-
-
 def difference(less):
-    low, high = less["difference_ci95"]
-    return f"{less['difference']:+.2f} ({low:+.2f} to {high:+.2f})"
+    """Returns a paired difference with its interval; nothing where there is none."""
+    return "" if less is None else f"{less['mean']:+.2f} ({less['ci95'][0]:+.2f} to {less['ci95'][1]:+.2f})"
 
 
 def bd_rate(rate):
