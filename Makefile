@@ -11,15 +11,16 @@
 #                    files, BASELINES=FILE to compare with, JSON=FILE for all numbers
 # make sweep     makes the whole table of genres by notebooks/sweep.yaml: DATASET=fma_small DATA_DIR=FOLDER SEEDS="0 1 2";
 #                after Ctrl-C the same command goes on
-# make report    executes the notebooks on the synthetic data set: outputs/*/*.html
+# make tables    fills in the tables of outputs/reference/README.md and the numbers of README.md, from outputs/reference
+# make report    executes the notebooks and makes outputs/report/index.html; DATASET=fma_small DATA_DIR=FOLDER, or a folder of
+#                genres as DATASET, for music; NAMES="01_data 03_classifier" for some; what has not changed is not executed again
 PYTHON ?= python3
 BIN := .venv/bin
-NOTEBOOKS := 01_data 02_autoencoder 03_classifier 04_latent_space 05_compression 06_clusters 07_codec
 # The exact set that CI tested with this Python, where there is one; else the ranges of requirements.txt.
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 CONSTRAINTS := $(wildcard .ci/constraints-$(VERSION).txt)
 
-.PHONY: setup test test-slow test-faults test-tfio lint format mutants bench-train bench-data bench-codec sweep report notebooks clean
+.PHONY: setup test test-slow test-faults test-tfio lint format mutants bench-train bench-data bench-codec sweep report tables notebooks clean
 .DELETE_ON_ERROR:
 
 setup: .venv/installed
@@ -78,22 +79,14 @@ SEEDS ?= 0 1 2
 sweep: setup
 	$(BIN)/python notebooks/sweep.py --seeds $(SEEDS) $(if $(DATASET),-p dataset '$(DATASET)') $(if $(DATA_DIR),-p data_dir '$(DATA_DIR)')
 
-report: setup $(addprefix report-,$(NOTEBOOKS))
+report: setup
+	$(BIN)/fmalib report $(NAMES) $(if $(DATASET),-p dataset '$(DATASET)') $(if $(DATA_DIR),-p data_dir '$(DATA_DIR)')
 
-# The whole ladder of latent sizes, all losses and all representations would keep the report from ending within 20 minutes.
-# With ten epochs, 04 and 06 find the autoencoder that 02 has trained.
-report-04_latent_space: OPTIONS := -p epochs 10 -p features patches,latent,untrained,classifier,log_mel
-report-06_clusters: OPTIONS := -p epochs 10 -p features latent,untrained,linear,classifier,log_mel -p updates 6
-report-05_compression: OPTIONS := -p latents 256,64 -p losses mse,l1,mse_tv,log_stft_l1
-
-report-%: setup
-	@mkdir -p outputs/$*
-	$(BIN)/papermill notebooks/$*.ipynb outputs/$*/$*.ipynb -p out_dir outputs/$* $(OPTIONS)
-	$(BIN)/jupyter nbconvert --log-level ERROR --to html outputs/$*/$*.ipynb
-	@echo "Report: outputs/$*/$*.html"
+tables: setup
+	$(BIN)/python tests/benchmarks/tables.py
 
 notebooks: setup
 	$(BIN)/python notebooks/pair.py
 
 clean:
-	rm -rf .venv .venv-tfio build *.egg-info outputs/cache outputs/runs $(addprefix outputs/,$(NOTEBOOKS))
+	rm -rf .venv .venv-tfio build *.egg-info outputs/cache outputs/runs outputs/report outputs/[0-9][0-9]_*

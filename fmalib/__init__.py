@@ -32,6 +32,7 @@ ORDER = {  # package, or module at the top: its modules
     "plots": "style audio autoencoders codec coding genres latent players interactive",
     "notebook": "",
     "runs": "",
+    "report": "plan media execution listening pages commands",
     "__main__": "",
 }
 

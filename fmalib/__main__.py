@@ -1,26 +1,70 @@
-"""`python -m fmalib`: genres of recordings, by the classifier of notebook 03; audio coded and decoded; FMA; tables of runs."""
+"""The command `fmalib`, also `python -m fmalib`: genres, coded audio, FMA, tables of runs, the report.
+
+Exit status: 0; 1 where a file or a notebook failed; 2 for wrong arguments, or nothing to work with; 130 after Ctrl-C; 141 where
+the reader of a pipe has gone. An error is one line on standard error; `--traceback` shows where it was raised.
+"""
 
 import argparse
+import contextvars
 import json
 import os
 import sys
+import textwrap
+import traceback
 
+import fmalib
 from fmalib import paths
 from fmalib.codec import commands as codec_commands
 from fmalib.data import commands as data_commands
+from fmalib.report import commands as report_commands
 
 MODEL = "outputs/03_classifier"
 NO_MODEL, INTERRUPTED, BROKEN_PIPE = 2, 130, 141  # exit statuses; 2 is of wrong arguments too; shells report the last two
 DOCUMENT = ("system", "trained_on", "note", "genres", "segment_seconds")  # about the classifier, in the JSON document
+EXAMPLES = {  # of each command, a list of arguments
+    "classify": ("song.mp3", "album/ --over-time", "album/ --json"),
+    "runs": ("outputs", "outputs/sweep --systems --csv systems.csv"),
+    "pretrain": ("music/ patches.npz --seed 1",),
+    "encode": ("song.mp3 song.fma --kbps 16", "*.flac --folder coded --profile waveform", "- - --kbps 8 < in.wav > out.fma"),
+    "decode": ("song.fma song.wav", "song.fma part.flac --from 1:00 --to 1:30", "broken.fma song.wav --keep-going"),
+    "info": ("song.fma",),
+    "verify": ("coded/*.fma",),
+    "download": ("fma_small --data-dir data", "fma_small --data-dir data --check"),
+    "report": ("", "01_data 02_autoencoder -p quick true", "-p dataset fma_small -p data_dir /data"),
+}
+_traceback = contextvars.ContextVar("traceback", default=False)  # whether errors show where they were raised
 
 
 def main(arguments=None):
-    """Runs the command line; returns the exit status: 0, 1 where a file failed, 2, 130 or 141 (see above)."""
+    """Runs the command line; returns the exit status."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # of names that the terminal cannot show
-    parser = argparse.ArgumentParser(prog="python -m fmalib", description="An open laboratory for music autoencoders.")
-    commands = parser.add_subparsers(dest="command", required=True)
+    options = parser().parse_args(arguments)
+    _traceback.set(options.traceback)
+    try:
+        status = COMMANDS[options.command](options)
+        sys.stdout.flush()
+        return status
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader, such as `head`, has enough; what is still buffered goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    except OSError as error:  # a full disk, mostly
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        say(f"the output cannot be written: {_reason(error)}", error)
+        return 1
+    except Exception as error:  # a fault of ours
+        say(f"{type(error).__name__}: {_reason(error)} (--traceback shows where)", error)
+        return 1
+
+
+def parser():
+    """Returns the parser of all commands; each has examples and `--traceback`."""
+    whole = argparse.ArgumentParser(prog="fmalib", description="An open laboratory for music autoencoders.")
+    whole.add_argument("--version", action="version", version=f"fmalib {fmalib.__version__}")
+    commands = whole.add_subparsers(dest="command", required=True, metavar="COMMAND", title="commands")
     classify = commands.add_parser("classify", help="name the genre of audio files", description=classify_files.__doc__)
     classify.add_argument("files", nargs="+", metavar="FILE", help="audio file, or folder whose audio files are all taken")
     classify.add_argument("--model", default=MODEL, metavar="FOLDER", help="output of notebook 03 (default: %(default)s)")
@@ -37,29 +81,20 @@ def main(arguments=None):
     pretrain.add_argument("--seed", type=int, default=0, metavar="N", help="default: %(default)s")
     codec_commands.add_parsers(commands)
     data_commands.add_parser(commands)
-    options = parser.parse_args(arguments)
-    try:
-        if options.command == "classify":
-            status = classify_files(options.files, options.model, over_time=options.over_time, as_json=options.json)
-        elif options.command == "runs":
-            status = list_runs(options.folder, systems=options.systems, csv=options.csv, html=options.html)
-        elif options.command == "pretrain":
-            status = pretrain_files(options.music, options.weights, options.seed)
-        elif options.command == "download":
-            status = download_files(options)
-        else:
-            status = code_files(options)
-        sys.stdout.flush()
-        return status
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except BrokenPipeError:  # the reader, such as `head`, has enough; what is still buffered goes nowhere
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return BROKEN_PIPE
-    except OSError as error:  # a full disk, mostly
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        print(f"error: the output cannot be written: {_reason(error)}", file=sys.stderr)
-        return 1
+    report_commands.add_parser(commands)
+    for name, each in commands.choices.items():
+        each.formatter_class = argparse.RawDescriptionHelpFormatter
+        each.description = textwrap.fill(each.description, 100)
+        each.epilog = "\n".join(["examples:", *(f"  fmalib {name} {example}".rstrip() for example in EXAMPLES[name])])
+        each.add_argument("--traceback", action="store_true", help="show where an error was raised")
+    return whole
+
+
+def say(text, error=None):
+    """Prints an error as one line on standard error; behind it, where `--traceback` asks for it, where it was raised."""
+    print(f"error: {text}", file=sys.stderr)
+    if error is not None and _traceback.get():
+        traceback.print_exception(error, file=sys.stderr)
 
 
 def classify_files(files, folder, *, over_time=False, as_json=False):
@@ -70,7 +105,7 @@ def classify_files(files, folder, *, over_time=False, as_json=False):
     try:
         classifier = predict.load(folder)
     except (OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        say(error, error)
         if as_json:
             document["errors"].append({"file": paths.printable(folder), "reason": str(error)})
             print(json.dumps(document, indent=2))
@@ -81,7 +116,7 @@ def classify_files(files, folder, *, over_time=False, as_json=False):
     for file, found in _classified(predict, classifier, files, over_time):
         if isinstance(found, Exception):
             document["errors"].append({"file": file, "reason": _reason(found)})
-            print(f"error: {_on_one_line(file)}: {_reason(found)}", file=sys.stderr)
+            say(f"{_on_one_line(file)}: {_reason(found)}", found)
             continue
         document["recordings"].append(found)
         for note in found["notes"]:
@@ -104,10 +139,10 @@ def list_runs(folder, *, systems=False, csv=None, html=None):
         if not (found or left_out):
             raise ValueError(f"There is no metrics.json below this folder. Received: folder={paths.printable(folder)!r}")
     except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
+        say(error, error)
         return NO_MODEL
     for file, reason in left_out.items():
-        print(f"error: {_on_one_line(file)}: {reason}", file=sys.stderr)
+        say(f"{_on_one_line(file)}: {reason}")
     table = (runs.by_system if systems else runs.by_run)(found)
     for name, write in ((csv, lambda: table.to_csv(index=False)), (html, lambda: runs.as_html(table))):
         if name:
@@ -130,7 +165,7 @@ def pretrain_files(music, weights, seed=0):
         network = patch_autoencoder.patch_autoencoder(components=patches.training.shape[1])
         run = patch_training.train(network, patches, seed=seed)
     except ValueError as error:  # no sound file that lasts a second
-        print(f"error: {error}", file=sys.stderr)
+        say(error, error)
         return NO_MODEL
     patch_training.save(weights, run.model, patches.whitening, patches.sample_rate)
     print(f"{run}\n{paths.printable(weights)}: of {patches.hours:.2f} h of music")
@@ -145,12 +180,12 @@ def code_files(options):
             name = _on_one_line(paths.printable(file))
             if isinstance(found, Exception):
                 status = 1
-                print(f"error: {name}: {_reason(found)}", file=sys.stderr)
+                say(f"{name}: {_reason(found)}", found)
                 continue
             for line in found:
                 print(f"{name}: {line}" if options.command != "info" or len(options.files) > 1 else line, file=out)
     except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
+        say(error, error)
         return NO_MODEL
     return status
 
@@ -163,11 +198,20 @@ def download_files(options):
         raise
     except (OSError, ValueError) as error:
         file = getattr(error, "filename", None)
-        print(f"error: {_on_one_line(paths.printable(file)) + ': ' if file else ''}{_reason(error)}", file=sys.stderr)
+        say(f"{_on_one_line(paths.printable(file)) + ': ' if file else ''}{_reason(error)}", error)
         return 1
     for line in lines:
         print(_on_one_line(paths.printable(line)))
     return status
+
+
+def make_report(options):
+    """Makes the report; status 1 where a notebook failed, 2 for wrong arguments."""
+    try:
+        return report_commands.run(options)
+    except ValueError as error:
+        say(_reason(error), error)
+        return NO_MODEL
 
 
 def _classified(predict, classifier, names, over_time):
@@ -208,6 +252,15 @@ def _print(found, seconds):
     for row in found.get("over_time", []):
         minutes, rest = divmod(row["seconds"], 60)
         print(f"  {int(minutes):3d}:{rest:04.1f}  {row['genre']:<{width}}  {row['probability']:6.1%}")
+
+
+COMMANDS = {
+    "classify": lambda options: classify_files(options.files, options.model, over_time=options.over_time, as_json=options.json),
+    "runs": lambda options: list_runs(options.folder, systems=options.systems, csv=options.csv, html=options.html),
+    "pretrain": lambda options: pretrain_files(options.music, options.weights, options.seed),
+    "download": lambda options: download_files(options),
+    "report": lambda options: make_report(options),
+} | dict.fromkeys(codec_commands.COMMANDS, lambda options: code_files(options))
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ import papermill
 import yaml
 
 from fmalib import paths, runs
+from fmalib.report.execution import duration, error_line
 
 HERE = Path(__file__).resolve().parent
 OWN = ("seed", "out_dir")  # parameters that the sweep sets
@@ -66,10 +67,8 @@ class Job:
             if not (self.folder / "metrics.json").exists():
                 return "the notebook has written no metrics.json"
             self.metrics()
-        except papermill.PapermillExecutionError as error:
-            return " ".join(f"{error.ename}: {error.evalue}".split())
-        except Exception as error:  # the kernel died, the disk is full: the next run may still succeed
-            return " ".join(f"{type(error).__name__}: {error}".split())
+        except Exception as error:  # a cell failed, the kernel died, the disk is full: the next run may still succeed
+            return error_line(error)
         return None
 
 
@@ -150,14 +149,6 @@ def left(waiting, took):
     everything = statistics.mean(seconds for _, seconds in took)
     own = [[seconds for name, seconds in took if name == job.configuration] for job in waiting]
     return sum(statistics.mean(seconds) if seconds else everything for seconds in own)
-
-
-def duration(seconds):
-    """Returns seconds in words, such as `"1 h 05 min"`."""
-    minutes = round(seconds / 60)
-    if minutes == 0:
-        return f"{seconds:.0f} s"
-    return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min"
 
 
 def summary(jobs):

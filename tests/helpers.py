@@ -1,8 +1,10 @@
 """What several tests share: a tone, the bytes of MP3 files, notebooks run by the papermill command."""
 
 import ctypes
+import html
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -201,3 +203,41 @@ def check_executed(executed, name):
     assert not [output for cell in cells for output in cell.get("outputs", []) if output.get("name") == "stderr"]
     assert "WARNING" not in text_of(out / name)
     assert text_of(out / name).count(NOTE) == 1  # once a page
+
+
+BROWSER = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
+# A window is at least 500 pixels wide; a frame need not be. Holds all pages, and what their scripts report.
+FRAMES = """<!DOCTYPE html><pre id="found">[]</pre><script>
+addEventListener("message", (event) => {
+    const place = document.getElementById("found");
+    if (event.data.page) place.textContent = JSON.stringify([...JSON.parse(place.textContent), event.data]);
+});
+</script>
+"""
+REPORT = """function report(found) {
+    parent.postMessage({ page: location.pathname.split("/").pop(), width: innerWidth, ...found }, "*");
+}
+"""
+
+
+def in_browser(folder, script, widths, *, dark=False):
+    """Loads all pages of a folder in Chromium without a network; returns what a script reports of each, a list of dicts.
+
+    The script is written into the pages. It calls `report` with an object; `page` and `width` are added. The test is skipped
+    where there is no browser, and fails where a page writes to the console.
+    """
+    if not BROWSER:
+        pytest.skip("needs the program chromium (Debian: apt-get install chromium)")
+    names = sorted(path.name for path in folder.glob("*.html"))
+    for name in names:
+        text = (folder / name).read_text(encoding="utf-8")
+        (folder / name).write_text(text.replace("<head>", f"<head><script>{REPORT}{script}</script>", 1), encoding="utf-8")
+    frame = '<iframe width="{}" height="900" style="border:0" src="{}"></iframe>'
+    (folder / "frames.html").write_text(FRAMES + "".join(frame.format(width, name) for name in names for width in widths))
+    options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'profile'}", "--dump-dom"]
+    options += ["--host-resolver-rules=MAP * ~NOTFOUND", "--enable-logging=stderr", "--virtual-time-budget=5000"]
+    options += ["--window-size=1400,900", f"--blink-settings=preferredColorScheme={0 if dark else 1}"]
+    address = (folder / "frames.html").as_uri()
+    done = subprocess.run([BROWSER, *options, address], capture_output=True, text=True, timeout=100)
+    assert "CONSOLE" not in done.stderr, done.stderr
+    return json.loads(html.unescape(re.search(r'<pre id="found">(.*?)</pre>', done.stdout, re.DOTALL)[1]))

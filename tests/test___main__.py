@@ -222,3 +222,50 @@ def test_a_broken_file_is_named_and_left_out(tmp_path, caplog, capsys):
     assert "broken.wav is left out" in caplog.text and "missing.wav is left out" in caplog.text
     assert not (tmp_path / "own.npz").exists()
     assert "error: Patches need recordings of 1 s or more" in capsys.readouterr().err
+
+
+def test_every_command_has_examples_that_can_be_read():
+    known = command.parser()
+    names = known._subparsers._group_actions[0].choices
+    assert set(names) == set(command.EXAMPLES) == set(command.COMMANDS)
+    for name, examples in command.EXAMPLES.items():
+        shown = names[name].format_help()
+        for example in examples:
+            assert f"  fmalib {name} {example}".rstrip() in shown
+            arguments = example.split(" <")[0].split(" >")[0].split()
+            assert known.parse_args([name, *arguments]).command == name
+
+
+@pytest.mark.parametrize("arguments", [["--help"], *([name, "--help"] for name in command.EXAMPLES)])
+def test_help_is_printed(arguments, capsys):
+    with pytest.raises(SystemExit, match="0"):
+        command.main(arguments)
+    assert capsys.readouterr().out.startswith("usage: fmalib")
+
+
+def test_a_flag_shows_where_an_error_was_raised(trained, music, capsys):
+    assert classify(music / "broken.mp3", trained=trained) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert classify(music / "broken.mp3", "--traceback", trained=trained) == 1
+    shown = capsys.readouterr().err.splitlines()
+    assert shown[0] == line and "Traceback (most recent call last):" in shown and len(shown) > 5
+
+
+def test_a_fault_of_ours_is_one_line(monkeypatch, capsys):
+    def broken(options):
+        raise RuntimeError("two\nlines")
+
+    monkeypatch.setitem(command.COMMANDS, "info", broken)
+    assert command.main(["info", "song.fma"]) == 1
+    assert capsys.readouterr().err == "error: RuntimeError: two lines (--traceback shows where)\n"
+    assert command.main(["info", "song.fma", "--traceback"]) == 1
+    assert 'raise RuntimeError("two' in capsys.readouterr().err
+
+
+def test_help_needs_no_tensorflow():
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "fmalib", "report", "--help"], capture_output=True, text=True, timeout=100
+    )
+    assert done.returncode == 0 and "usage: fmalib report" in done.stdout
+    imported = {line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines()}
+    assert not imported & {"tensorflow", "keras", "papermill", "nbconvert", "librosa"}

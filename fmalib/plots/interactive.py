@@ -25,10 +25,21 @@ document.getElementById("{plot_id}").on("plotly_click", function (event) {
     player.src = "data:audio/mpeg;base64," + sounds[soundOf[point]];
     player.play();
 });
+// On a phone the legend goes below the map, where long names have room.
+const narrow = window.matchMedia("(max-width: 600px)");
+function fit() {
+    const beside = { "legend.orientation": "v", "legend.title.side": "top", "legend.x": 1.02, "legend.y": 1, "margin.r": 20 };
+    const below = { "legend.orientation": "h", "legend.title.side": "top", "legend.x": 0, "legend.y": -0.2, "margin.r": 10 };
+    Plotly.relayout("{plot_id}", narrow.matches ? below : beside);
+}
+narrow.addEventListener("change", fit);
+fit();
 """
 PAGE = """<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
-<style>body {{ font-family: sans-serif; margin: 8px; }} h1 {{ font-size: 17px; }} audio {{ vertical-align: middle; }}</style>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>body {{ font-family: sans-serif; margin: 8px; }} h1 {{ font-size: 17px; }} audio {{ vertical-align: middle; }}
+audio {{ max-width: 100%; }} @media (max-width: 600px) {{ .modebar {{ display: none; }} }}</style>
 </head><body><h1>{title}</h1>
 <p><audio id="player" controls></audio> <span id="caption">Hover for a name, click to listen.</span></p>
 {plot}
@@ -91,7 +102,8 @@ def page(drawn, labels, genres, captions, sounds, title, note=""):
         "captions": [text.replace("\n", ", ") for text in captions],
     }
     figure, script = _figure(drawn, np.asarray(labels), genres, captions), CLICK.replace("DATA", _script(embedded))
-    plot = plotly.io.to_html(figure, include_plotlyjs=True, full_html=False, post_script=script, config={"displaylogo": False})
+    config = {"displaylogo": False, "responsive": True}
+    plot = plotly.io.to_html(figure, include_plotlyjs=True, full_html=False, post_script=script, config=config)
     return PAGE.format(title=html.escape(title), note=html.escape(note), plot=plot)
 
 

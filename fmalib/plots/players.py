@@ -48,7 +48,7 @@ def grid(sounds, sample_rate, title, stem):
     cells = {}
     for (label, column), sound in present.items():
         name, clipped = html.escape(f"{title}, {label}, {column}"), np.clip(sound, -1, 1)
-        with files.atomic(stem.with_name(f"{stem.name}_{_slug(label)}_{_slug(column)}.wav")) as temporary:
+        with files.atomic(stem.with_name(f"{stem.name}_{slug(label)}_{slug(column)}.wav")) as temporary:
             soundfile.write(temporary, clipped, sample_rate, subtype="PCM_16")
         cells[label, column] = _image(levels[label, column] - top, name) + _audio(clipped, sample_rate, name)
     rows = ["".join(f"<th {CELL}>{html.escape(column)}</th>" for column in ("", *columns))]
@@ -84,7 +84,7 @@ def _audio(sound, sample_rate, name):
     )
 
 
-def _slug(label):
+def slug(label):
     """Returns a label as a part of a file name, at most 60 characters."""
     return re.sub(r"[^\w.-]+", "_", label).strip("_")[:60]
 

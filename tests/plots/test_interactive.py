@@ -1,4 +1,4 @@
-"""The interactive map as text; a browser's view of it was checked by hand."""
+"""The interactive map: as text, and in a browser as on a desk and on a phone."""
 
 import base64
 import html
@@ -8,10 +8,17 @@ import re
 
 import numpy as np
 import soundfile
+from helpers import in_browser
 
 from fmalib import plots
 from fmalib.latent import maps
 
+# Runs in the page: how far the names of the legend reach, and whether the toolbar is seen.
+LEGEND = """window.addEventListener("load", () => setTimeout(() => {
+    const right = [...document.querySelectorAll(".legendtext")].map((name) => name.getBoundingClientRect().right);
+    const bars = [...document.querySelectorAll(".modebar")].filter((bar) => bar.getClientRects().length);
+    report({ right: Math.max(...right), names: right.length, toolbar: bars.length > 0, wide: document.body.scrollWidth });
+}, 1000));"""
 SPITE = "</script><img src=x onerror=alert(1)>"
 
 
@@ -62,3 +69,11 @@ def test_points_that_a_map_lacks_are_nan():
     drawn = maps.Map("lda", np.ones((2, 2), np.float32), 0.0, 2)
     spread = plots.interactive.spread(drawn, np.array([True, False, True]))
     np.testing.assert_array_equal(spread, [[1, 1], [np.nan, np.nan], [1, 1]])
+
+
+def test_on_a_phone_the_legend_fits_and_no_toolbar_covers_the_menu(tmp_path):
+    (tmp_path / "map.html").write_text(page(), encoding="utf-8")
+    phone, desk = sorted(in_browser(tmp_path, LEGEND, (390, 1280)), key=lambda found: found["width"])
+    assert phone["names"] == desk["names"] == 3
+    assert max(phone["right"], phone["wide"]) <= 390 and not phone["toolbar"]
+    assert max(desk["right"], desk["wide"]) <= 1280 and desk["toolbar"]

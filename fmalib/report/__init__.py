@@ -1,0 +1,1 @@
+"""The report: notebooks executed, their results and sounds as pages that need no network."""
