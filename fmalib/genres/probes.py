@@ -1,6 +1,7 @@
 """Probes: simple classifiers that measure the genre information in the pooled latent of a frozen encoder."""
 
 import dataclasses
+import itertools
 import warnings
 
 import keras
@@ -48,12 +49,16 @@ def gains(features, labels, artists=None):
 
 
 class GainedScaler(StandardScaler):
-    """Standardises features, then multiplies each by its `gains`; `scale_` holds both."""
+    """Standardises features, then multiplies each by a power of its `gains`; `scale_` holds both."""
+
+    def __init__(self, power=1.0):
+        super().__init__()
+        self.power = power
 
     def fit(self, features, labels, artists=None):
         """Returns itself, fitted on training rows; the arguments are those of `gains`."""
         super().fit(features)
-        self.scale_ = self.scale_ / np.maximum(gains(features, labels, artists), 1e-12)
+        self.scale_ = self.scale_ / np.maximum(gains(features, labels, artists), 1e-12) ** self.power
         return self
 
 
@@ -62,7 +67,7 @@ class Kind:
     """A kind of probe: an unfitted scikit-learn classifier and the candidate values of one setting.
 
     `fitted` names the attributes that hold its parameters. A `bounded` setting cannot exceed the number of training rows.
-    `gained` features are scaled by `GainedScaler`.
+    With `powers`, features are scaled by `GainedScaler`, by the power that is best on validation.
     """
 
     classifier: object
@@ -70,7 +75,7 @@ class Kind:
     values: tuple
     fitted: tuple
     bounded: bool = False
-    gained: bool = False
+    powers: tuple = ()
 
 
 _SVM = Kind(SVC(), "C", (0.3, 1.0, 3.0, 10.0), ("support_vectors_", "dual_coef_", "intercept_"))
@@ -78,7 +83,7 @@ KINDS = {
     "linear": Kind(LogisticRegression(max_iter=300), "C", (1e-4, 1e-3, 1e-2, 1e-1, 1.0), ("coef_", "intercept_")),
     "knn": Kind(KNeighborsClassifier(weights="distance"), "n_neighbors", (1, 3, 5, 11, 21), ("_fit_X",), bounded=True),
     "svm": _SVM,
-    "gained_svm": dataclasses.replace(_SVM, gained=True),
+    "gained_svm": dataclasses.replace(_SVM, powers=(0.5, 1.0, 0.0)),
 }
 
 
@@ -126,7 +131,8 @@ def fit(kind, features, labels, held_out, held_out_labels, *, sections=None, n_g
     Args:
         kind: `linear`: logistic regression with a squared penalty; `knn`: k nearest neighbours, weighted by distance; `svm`:
             a support vector machine with a Gaussian kernel, whose probabilities are a softmax of its decision values;
-            `gained_svm`: the same, with features scaled by their `gains`. All take standardised features.
+            `gained_svm`: the same, with features scaled by a power of their `gains`, which may be 0. All take standardised
+            features.
         features, labels: of the training rows, `(rows, features)` and `(rows,)`.
         held_out, held_out_labels: of the validation rows.
         sections: groups of features, slices by name; None takes all.
@@ -142,13 +148,15 @@ def fit(kind, features, labels, held_out, held_out_labels, *, sections=None, n_g
         raise ValueError(f"A probe needs training rows of two genres or more. Received: {found}")
     chosen = KINDS[kind]
 
+    scalers = {f", gains to the power {power:g}": GainedScaler(power) for power in chosen.powers} or {"": StandardScaler()}
+    places = sections or {"all": slice(None)}
+    allowed = [value for value in chosen.values if value <= len(labels) or not chosen.bounded]
+
     def candidates():
-        for name, section in (sections or {"all": slice(None)}).items():
-            for value in (value for value in chosen.values if value <= len(labels) or not chosen.bounded):
-                classifier = clone(chosen.classifier).set_params(**{chosen.setting: value})
-                scaler = GainedScaler() if chosen.gained else StandardScaler()
-                model = _fitted(scaler, classifier, features[:, section], labels, artists)
-                yield Probe(model, section, n_genres, _size(classifier), f"{kind} on {name}, {chosen.setting} {value:g}")
+        for (name, section), value, (words, scaler) in itertools.product(places.items(), allowed, scalers.items()):
+            classifier = clone(chosen.classifier).set_params(**{chosen.setting: value})
+            model = _fitted(clone(scaler), classifier, features[:, section], labels, artists)
+            yield Probe(model, section, n_genres, _size(classifier), f"{kind} on {name}, {chosen.setting} {value:g}{words}")
 
     return max(candidates(), key=lambda probe: (probe.predict(held_out).argmax(axis=1) == held_out_labels).mean())
 

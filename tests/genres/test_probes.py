@@ -82,7 +82,9 @@ def test_gains_help_where_few_features_tell_genres():
         right[kind] = (probe.predict(noisy[1]).argmax(axis=1) == held_y).mean()
     assert right["gained_svm"] > right["svm"] + 0.1
     scaler = probe.model[0]
-    moved = (noisy[0] - noisy[0].mean(axis=0)) / noisy[0].std(axis=0) * probes.gains(noisy[0], y, np.arange(60) // 4)
+    assert scaler.power > 0 and probe.description.endswith(f"gains to the power {scaler.power:g}")
+    moved = (noisy[0] - noisy[0].mean(axis=0)) / noisy[0].std(axis=0)
+    moved *= probes.gains(noisy[0], y, np.arange(60) // 4) ** scaler.power
     np.testing.assert_allclose(scaler.transform(noisy[0]), moved, atol=1e-9)
 
 
