@@ -74,12 +74,17 @@ def test_genres_of_either_form_are_read():
     ours = {"accuracy": 0.7, "accuracy_ci95": [0.6, 0.8], "of_seeds": {"0": 0.69, "1": 0.71}, "less": {"mfcc_svm": less}}
     plain = {"accuracy": 0.575, "accuracy_ci95": [0.5, 0.6], "of_seeds": {"0": 0.575}, "accuracy_together": 0.8}
     found = module.genre_results({"n": 160, "n_artists": 77, "systems": {"mfcc_svm": plain, "patches_svm": ours}})
-    header, _, *rows = module.genre_tables(found)["genres_table"].strip().splitlines()
+    header, _, *rows = module.genre_table(found["systems"]).strip().splitlines()
     assert header == "| system | accuracy (95 % interval) | less `mfcc_svm` | of each seed | pop and rock as one |"
     assert rows == [
         "| `patches_svm` | 0.700 (0.60 to 0.80) | +0.12 (+0.04 to +0.21) | 0.690, 0.710 |  |",
         "| `mfcc_svm` | 0.575 (0.50 to 0.60) |  | 0.575 | 0.800 |",
     ]
+    found["systems"] |= dict.fromkeys(("patches_random", "patches_finetuned", "pretrained_svm"), found["systems"]["mfcc_svm"])
+    places = module.genre_places([found, notebook_03])
+    assert places["genre_ours"] == "0.700 (0.60 to 0.80)" and places["genre_seeds"] == "mean of 2 seeds"
+    assert places["genre_study"] == "0.588" and places["genre_study_seeds"] == "one seed"
+    assert "`cnn`" in places["genres_otherwise_table"] and "| `mfcc_svm`" not in places["genres_otherwise_table"]
 
 
 @pytest.mark.parametrize("page", PAGES)

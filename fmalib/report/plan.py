@@ -130,9 +130,9 @@ PLANS = {
         "accuracies",
         6,
         lambda m: (
-            f"{m['system']} names the genre of {with_interval(m['accuracy_vote'], m['accuracy_vote_ci95'])} of "
-            f"{m['n_test_tracks']} tracks; MFCCs with an SVM {with_interval(m['accuracy_mfcc_svm'], None)}, the most frequent "
-            f"genre {m['accuracy_majority']:.2f}."
+            f"Accuracy by {m['system']}: {with_interval(m['accuracy_vote'], m['accuracy_vote_ci95'])}, "
+            f"{m['n_test_tracks']} test tracks; MFCCs with an SVM {with_interval(m['accuracy_mfcc_svm'], None)}, the most "
+            f"frequent genre {m['accuracy_majority']:.2f}."
         ),
         (
             Number(

@@ -33,12 +33,12 @@ def read(name):
 def places():
     """Returns text by the name of its place, a dict."""
     codec, sweep = read("codec.json"), read("05_compression_real_mini.json")
-    genres, maps = read_genres(), read("04_latent_space_real_mini.json")
+    maps = read("04_latent_space_real_mini.json")
     clusters, longer = read("06_clusters_real_mini.json"), longer_training()
-    found = compression(codec, sweep) | codec_tables(codec) | genre_tables(genres) | latent_tables(maps, clusters)
+    found = compression(codec, sweep) | codec_tables(codec) | genre_places(read_genres()) | latent_tables(maps, clusters)
     found |= {"longer_table": table(list(longer[0]), [row.values() for row in longer])}
     found |= {name: table(each["columns"], each["rows"]) for name, each in read("small_tables.json").items()}
-    return found | findings(codec, sweep, genres, maps, clusters) | training_finding(longer, sweep)
+    return found | findings(codec, sweep, maps, clusters) | training_finding(longer, sweep)
 
 
 def compression(codec, sweep):
@@ -125,14 +125,46 @@ def genre_results(found):
 
 
 def read_genres():
-    """Returns the `genre_results` of the file with the most trainings of a system among `03_*real_genres.json`."""
+    """Returns the `genre_results` of all `03_*real_genres.json`, that with the most trainings of a system first."""
     results = [genre_results(read(path.name)) for path in sorted(REFERENCE.glob("03_*real_genres.json"))]
-    return max(results, key=lambda found: max(len(each["of_seeds"]) for each in found["systems"].values()))
+    return sorted(results, key=lambda found: -max(len(each["of_seeds"]) for each in found["systems"].values()))
 
 
-def genre_tables(genres):
-    """Returns the table of genre systems; several seeds and merged genres get columns of their own."""
-    systems = dict(sorted(genres["systems"].items(), key=lambda item: -item[1]["accuracy"]))
+def genre_places(results):
+    """Returns the table of genre systems, that of systems only measured otherwise, and numbers in the text."""
+    first, others = results[0], results[1:]
+    ours = first["systems"]["patches_svm"]
+    rest = {name: each for found in reversed(others) for name, each in found["systems"].items() if name not in first["systems"]}
+    systems = rest | first["systems"]
+    study = next(found["systems"] for found in results if {"latent_finetuned", "random_encoder"} <= set(found["systems"]))
+    places = {
+        "genres_table": genre_table(first["systems"]),
+        "genres_otherwise_table": genre_table(rest) if rest else "",
+        "genre_ours": with_interval(ours["accuracy"], ours["ci95"], 3),
+        "genre_gain": difference(ours["less"]),
+        "genre_n": f"n = {first['n']} clips of {first['n_artists']} artists",
+        "genre_seeds": seeds(ours),
+        "genre_study": number(study["latent_finetuned"]["accuracy"], 3),
+        "genre_study_untrained": number(study["random_encoder"]["accuracy"], 3),
+        "genre_study_seeds": seeds(study["latent_finetuned"]),
+    }
+    named = {
+        "untrained": "patches_random",
+        "mfcc": "mfcc_svm",
+        "finetuned": "patches_finetuned",
+        "pretrained": "pretrained_svm",
+    }
+    return places | {f"genre_{key}": number(systems[name]["accuracy"], 3) for key, name in named.items()}
+
+
+def seeds(system):
+    """Returns the number of trainings of a system in words."""
+    return "one seed" if len(system["of_seeds"]) == 1 else f"mean of {len(system['of_seeds'])} seeds"
+
+
+def genre_table(systems):
+    """Returns genre systems as a table; several seeds and merged genres get columns of their own."""
+    systems = dict(sorted(systems.items(), key=lambda item: -item[1]["accuracy"]))
     several = any(len(each["of_seeds"]) > 1 for each in systems.values())
     merged = any(each["together"] is not None for each in systems.values())
     columns = ["system", "accuracy (95 % interval)", "less `mfcc_svm`"]
@@ -142,7 +174,7 @@ def genre_tables(genres):
         row = [f"`{name}`", with_interval(each["accuracy"], each["ci95"], 3), difference(each["less"])]
         row += [", ".join(f"{value:.3f}" for value in each["of_seeds"])] * several + [number(each["together"], 3)] * merged
         rows.append(row)
-    return {"genres_table": table(columns, rows)}
+    return table(columns, rows)
 
 
 def latent_tables(maps, clusters):
@@ -185,7 +217,7 @@ def longer_training():
     return rows
 
 
-def findings(codec, sweep, genres, maps, clusters):
+def findings(codec, sweep, maps, clusters):
     """Returns the numbers in the text of the pages."""
     saved, heard = codec["segments"]["bd_rate_percent"]["learned"], at_kbps(codec["listening"]["rows"], 16)
     rows = [row for row in sweep["rows"] if row["section"] == "sweep" and row["codec"] == SPARSE]
@@ -193,8 +225,6 @@ def findings(codec, sweep, genres, maps, clusters):
     ratios = [
         row["spectral_rmse"] / each["rmse"] for row in rows if (each := at(real, "mdct", row["nominal_kbps"], "asked_kbps"))
     ]
-    systems, ours = genres["systems"], genres["systems"]["patches_svm"]
-    study = systems.get("latent_finetuned") or systems["latent_linear"]
     best = max(
         (each for each in maps["methods"].values() if each.get("knn_accuracy") is not None),
         key=lambda each: each["knn_accuracy"],
@@ -207,14 +237,6 @@ def findings(codec, sweep, genres, maps, clusters):
         "ratios": f"{min(ratios):.1f} to {max(ratios):.0f}",
         "heard": f"{heard[LEARNED]['zimtohrli']:.2f} against {heard['Opus']['zimtohrli']:.2f}",
         "heard_gain": f"{-opus['mean']:.2f} ({-opus['ci95'][1]:.2f} to {-opus['ci95'][0]:.2f}; n = {opus['n']} songs)",
-        "genre_ours": with_interval(ours["accuracy"], ours["ci95"], 3),
-        "genre_gain": difference(ours["less"]),
-        "genre_untrained": number(systems["patches_random"]["accuracy"], 3),
-        "genre_mfcc": number(systems["mfcc_svm"]["accuracy"], 3),
-        "genre_study": number(study["accuracy"], 3),
-        "genre_study_untrained": number(systems["random_encoder"]["accuracy"], 3),
-        "genre_n": f"n = {genres['n']} clips of {genres['n_artists']} artists",
-        "genre_seeds": "one seed" if len(ours["of_seeds"]) == 1 else f"mean of {len(ours['of_seeds'])} seeds",
         "map_best": with_interval(best["knn_accuracy"], best["knn_accuracy_ci95"], 2),
         "map_chance": f"{maps['knn_accuracy_chance']:.2f}",
         "map_n": f"n = {best['n_points']} segments of {maps['n_artists']} artists",
