@@ -16,6 +16,10 @@ folders, or for the cache an address that TensorFlow's file API knows. `pip inst
     audio_cache.build(data, 8000, cache_dir="/shared/cache", cluster="tcp://10.0.0.1:8786")
 
 Each shard is a task. A worker that dies costs its tasks' time: others make the shards it had not finished.
+
+fma_full, extrapolated: 106,574 tracks of 270 s (assumed, 879 GiB of MP3) take about 1 s of a core for every 1,000 s of music,
+8 hours of one core and half an hour of 16. At 8 kHz they write 430 GiB. Before, one machine reads all files for their checksums:
+at 200 MB/s, 80 minutes. At 16 cores, the disk has to give 500 MB/s.
 """
 
 import contextlib
