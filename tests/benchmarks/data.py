@@ -215,9 +215,8 @@ def memory(sources, clips, rate):
             done = subprocess.run(command, check=True, capture_output=True, text=True, env={**os.environ, "FMALIB_CACHE": name})
         peaks.append([float(peak) for peak in done.stdout.split()[-2:]])
         held = count * SECONDS * rate * 4 / 2**20
-        print(
-            f"  {count:5d} clips: building {peaks[-1][0]:.0f} MiB, with crops {peaks[-1][1]:.0f} MiB; as float32: {held:.0f} MiB"
-        )
+        built, drawn = peaks[-1]
+        print(f"  {count:5d} clips: building {built:.0f} MiB, with crops {drawn:.0f} MiB; as float32: {held:.0f} MiB")
     ratios = [larger / smaller for smaller, larger in zip(*peaks)]
     for what, ratio in zip(("building", "with crops"), ratios):
         print(f"  {what}: {ratio:.2f} {words}{verdict(words, ratio)}")
