@@ -1,6 +1,7 @@
 """Decoding within a TensorFlow graph by tensorflow-io, as an alternative that has to be asked for (`fmalib[tfio]`).
 
-`fmalib.data.audio` stays the default: it reads more formats, counts what it reads, works beside any TensorFlow, and is faster.
+`fmalib.data.audio` stays the default: it reads more formats, counts what it reads, works beside any TensorFlow, and takes a
+seventeenth of the processor time (47 MP3s of 30 s to 8 kHz, 29 against 494 ms each). One of 24 FMA clips failed here.
 tensorflow-io 0.37.1, the last release (2024), loads its operations beside TensorFlow 2.16 only: an environment of its own.
 """
 
