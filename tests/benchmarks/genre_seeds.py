@@ -3,7 +3,7 @@
 GENRES is a folder of genres. Every system is trained and selected inside each fold, once a seed, as in notebook 03.
 Accuracies are means over seeds. Intervals are 95 %, over artists, of each clip's mean over seeds; differences are paired by
 clip and seed. `--together pop rock` adds the accuracy with some genres as one. Systems in FILE that are not named again are
-kept, so that the table grows; whatever was trained before is found.
+kept, so that the table grows; `--systems` without a name only shows it. Whatever was trained before is found.
 """
 
 import argparse
@@ -22,6 +22,8 @@ from fmalib.models import patch_autoencoder
 REFERENCES = {  # of paired differences, besides mfcc_svm
     "patches_svm": ("patches_random",),
     "patches_finetuned": ("patches_svm", "patches_linear"),
+    "pretrained_finetuned": ("pretrained_svm",),
+    "latent_finetuned": ("latent_linear",),
 }
 SYSTEMS = ("mfcc_svm", "mel_pca", "pretrained_svm", "pretrained_linear", "patches_svm", "patches_linear", "patches_random")
 SYSTEMS += ("random_encoder", "latent_linear", "patches_finetuned", "cnn", "latent_finetuned")
@@ -60,9 +62,8 @@ def summary(predicted, labels, artists, together=()):
 
 
 def text(found):
-    """Returns the summary as a table in words."""
-    spelled = "{:+.3f} ({:+.2f} to {:+.2f})".format
-    rows = {}
+    """Returns the summary as a table in words, and a line for each difference to another system than `mfcc_svm`."""
+    spelled, rows, lines = "{:+.3f} ({:+.2f} to {:+.2f})".format, {}, []
     for name, facts in found.items():
         less = {other: spelled(less["mean"], *less["ci95"]) for other, less in facts.get("less", {}).items()}
         rows[name] = {
@@ -70,9 +71,9 @@ def text(found):
             "of each seed": ", ".join(f"{value:.3f}" for value in facts["of_seeds"].values()),
             "as one": f"{facts['accuracy_together']:.3f}" if "accuracy_together" in facts else "",
             "less mfcc_svm": less.pop("mfcc_svm", ""),
-            "less others": "; ".join(f"{other} {words}" for other, words in less.items()),
         }
-    return pd.DataFrame(rows).T.to_string()
+        lines += [f"{name} less {other}: {words}" for other, words in less.items()]
+    return "\n".join([pd.DataFrame(rows).T.to_string(), *lines])
 
 
 def main(arguments=None):
