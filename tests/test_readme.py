@@ -57,7 +57,7 @@ def test_numbers_and_tables_are_those_of_the_files(capsys):
 def test_another_number_is_noticed(tmp_path, monkeypatch):
     module = tables()
     page = tmp_path / "README.md"
-    page.write_text(text_of("README.md").replace("<!--map_chance-->0.11", "<!--map_chance-->0.12"))
+    page.write_text(text_of("README.md").replace("<!--map_ours_chance-->0.23", "<!--map_ours_chance-->0.24"))
     monkeypatch.setattr(module, "PAGES", (page,))
     monkeypatch.setattr(module, "REPOSITORY", tmp_path)
     assert module.main(["--check"]) == 1

@@ -36,6 +36,7 @@ def places():
     maps = read("04_latent_space_real_mini.json")
     clusters, longer = read("06_clusters_real_mini.json"), longer_training()
     found = compression(codec, sweep) | codec_tables(codec) | genre_places(read_genres()) | latent_tables(maps, clusters)
+    found |= our_maps(read("04_latent_space_real_genres.json"))
     found |= {"longer_table": table(list(longer[0]), [row.values() for row in longer])}
     found |= {name: table(each["columns"], each["rows"]) for name, each in read("small_tables.json").items()}
     return found | findings(codec, sweep, maps, clusters) | training_finding(longer, sweep)
@@ -200,6 +201,23 @@ def latent_tables(maps, clusters):
         "representations_table": table(["representation", "neighbours' accuracy without a map"], without),
         "variance_table": table(["of the latent's variance", "share", "permuted: mean", "95th percentile"], explained),
         "clusters_table": table(["clusters of", "NMI", "ARI", "accuracy"], grouped),
+    }
+
+
+def our_maps(maps):
+    """Returns the table of representations beside ours, before and on two maps, and its numbers in the text of the pages."""
+    ours, mfcc = (maps["representations"][name]["pca"] for name in ("patches", "mfcc"))
+    rows = [
+        [f"`{name}`", number(maps["knn_accuracy_without_map"][name], 2)]
+        + [with_interval(each[method]["knn_accuracy"], each[method]["knn_accuracy_ci95"], 2) for method in ("pca", "umap")]
+        for name, each in maps["representations"].items()
+    ]
+    return {
+        "our_maps_table": table(["representation", "no map", "PCA (95 % interval)", "UMAP (95 % interval)"], rows),
+        "map_ours": with_interval(ours["knn_accuracy"], ours["knn_accuracy_ci95"], 2),
+        "map_ours_mfcc": with_interval(mfcc["knn_accuracy"], mfcc["knn_accuracy_ci95"], 2),
+        "map_ours_chance": number(maps["knn_accuracy_chance"], 2),
+        "map_ours_n": f"n = {ours['n_points']} segments of {maps['n_artists']} artists",
     }
 
 
