@@ -163,9 +163,10 @@ class Ahead:
             values: levels, int64 `(channels, frames, bins)`.
             splits: of the frames, or None where none is cut.
         """
-        self._near, self._sizes = near, np.abs(values).swapaxes(0, 1)
-        self._splits = [0] * len(self._sizes) if splits is None else splits.tolist()
-        self.prior, self.parts, self.switches, self.signs = near.prior, near.parts, near.switches, near.signs
+        self._near, self._values = near, values.swapaxes(0, 1)
+        self._splits = [0] * len(self._values) if splits is None else splits.tolist()
+        self.prior, self.parts, self.switches = near.prior, near.parts, near.switches
+        self.signs = near.signs and signs.Ahead(near.signs)
         self.frame, self.split, self._next, self._block = near.frame.copy(), 0, 0, []
         self._look()
 
@@ -175,11 +176,10 @@ class Ahead:
 
     def tables(self, number):
         """Returns the table of each bin of a part, as `Neighbourhood.tables`."""
-        return self._block[0][2][number]
+        return self._block[0][1][number]
 
-    def begin_signs(self, sizes):
-        """Takes the magnitudes of the frame, `(channels, bins)`, before its signs."""
-        self.signs.begin(sizes, self._block[0][1], self.split)
+    def begin_signs(self, _):
+        """Does nothing: the magnitudes are known."""
 
     def next_frame(self, _):
         """Moves on to the next frame."""
@@ -188,10 +188,12 @@ class Ahead:
             self._look()
 
     def _look(self):
-        """Sets the table of the split, the quantisers and the tables of the parts for each of the next frames."""
-        near, sizes, told, firsts, halves = self._near, self._sizes[self._next : self._next + TOGETHER], [], [], []
+        """Sets the table of the split and the tables of the parts for each of the next frames, and foretells their signs."""
+        some = slice(self._next, self._next + TOGETHER)
+        near, splits, told, firsts, halves = self._near, self._splits[some], [], [], []
+        sizes = np.abs(self._values[some])
         for place, frame in enumerate(sizes):
-            near.split = self._splits[self._next + place]
+            near.split = splits[place]
             near._show(place)
             told.append(near._told())
             firsts.append(near.split_table())
@@ -199,7 +201,9 @@ class Ahead:
             near._follow(frame)
         self._next += len(sizes)
         if len(sizes):
-            self._block = list(zip(firsts, halves, self._of_parts(sizes, np.stack(told), np.stack(halves))))
+            self._block = list(zip(firsts, self._of_parts(sizes, np.stack(told), np.stack(halves))))
+            if self.signs:
+                self.signs.look(self._values[some], halves, splits)
 
     def _of_parts(self, sizes, told, halves):
         """Returns the tables of each frame's parts."""

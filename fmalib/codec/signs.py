@@ -17,6 +17,7 @@ EDGE = max(ACROSS, *OWN)  # zeros on both sides of a frame
 SIGNED = tuple(DEPTH * (2 * ACROSS + 1) + part * len(OWN) for part in range(len(PARTS)))
 TOLD = 5 + 3 + DEPTH + 2 * ACROSS + 1
 LARGEST = 1 << 28  # half steps
+ROWS = 1024  # whose signs an encoder foretells at once; their activations fit into the processor's cache
 
 
 class Signs:
@@ -84,3 +85,44 @@ class Signs:
         """Takes the signs of the levels whose signs were foretold last: booleans, true for a negative one."""
         channels, places = self._places
         self._rows[-1, channels, places] *= 1 - 2 * negative
+
+
+class Ahead:
+    """The signs of a `Signs` for an encoder, which knows all levels: of several frames at once, in larger matrices.
+
+    Attributes:
+        prior, parts: as of `Signs`.
+    """
+
+    def __init__(self, near):
+        """Starts a chunk; `near` is a `Signs` at its start."""
+        self._near, self._found = near, []
+        self.prior, self.parts = near.prior, near.parts
+
+    def look(self, frames, halves, splits):
+        """Foretells the signs of the next frames: levels and quantisers `(frames, channels, bins)`, and their splits."""
+        inputs = [[] for _ in PARTS]
+        for frame, half, split in zip(frames, halves, splits):
+            self._near.begin(np.abs(frame), half, split)
+            for number, part in enumerate(PARTS):
+                inputs[number].append(self._near.inputs(number))
+                here = frame[part]
+                self._near.tell(here[here != 0] < 0)
+        by_part = [self._logits(number, *zip(*each)) for number, each in enumerate(inputs)]
+        self._found += [each for frame in zip(*by_part) for each in frame]
+
+    def foretold(self, _):
+        """Returns (tables, foretold signs) of the next part, as `Signs.foretold`."""
+        logits = self._found.pop(0)
+        return integer_network.sign_tables(logits), logits < 0
+
+    def tell(self, _):
+        """Does nothing: the signs are known."""
+
+    def _logits(self, number, signed, told):
+        """Returns the logits of each frame in a part."""
+        borders = np.cumsum([len(each) for each in signed])
+        signed, told = np.concatenate(signed), np.concatenate(told)
+        rows = [slice(start, start + ROWS) for start in range(0, max(len(signed), 1), ROWS)]
+        logits = [self._near._network.logits(number, signed[some], told[some]) for some in rows]
+        return np.split(np.concatenate(logits), borders[:-1])

@@ -111,3 +111,22 @@ class _Plain:
 
     def next_frame(self, sizes):
         pass
+
+
+@pytest.mark.parametrize("rows", [1, 7, 10_000])
+def test_an_encoder_foretells_signs_of_several_frames_at_once(rows, monkeypatch):
+    monkeypatch.setattr(signs, "ROWS", rows)
+    values, halves = frames(9)
+    values[[3, 6, 7]] = 0
+    splits, network = [0, 1, 0, 0, 3, 0, 2, 0, 0], sign_network()
+    near, ahead = Signs(values.shape[1:], HERTZ, network), signs.Ahead(Signs(values.shape[1:], HERTZ, network))
+    for some in (slice(0, 6), slice(6, 8), slice(8, 9)):  # the second one is silent
+        ahead.look(values[some], halves[some], splits[some])
+        for frame, half, split in zip(values[some], halves[some], splits[some]):
+            near.begin(np.abs(frame), half, split)
+            for part in PARTS:
+                for found, expected in zip(ahead.foretold(part), near.foretold(part)):
+                    np.testing.assert_array_equal(found, expected)
+                negative = frame[part][frame[part] != 0] < 0
+                near.tell(negative)
+                ahead.tell(negative)
