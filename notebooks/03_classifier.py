@@ -50,7 +50,7 @@ systems = "patches_svm,patches_random,latent_finetuned,latent_frozen,latent_line
 split = "official"  # official, or random70 as in the original study, which leaks artists
 folds = 0  # of cross-validation; 0 takes 5 below 400 tracks of a folder data set, else one split; 1 is one split
 tracks_per_genre = 0  # at most this many tracks a genre, three or more; 0 takes all, or makes 40 for synth
-encoder = "study"  # also patches or pretrained; frequency has sparse, pca, shallow, deep, lstm, variational, denoising
+encoder = "study"  # or patches, pretrained, learned; frequency has sparse, pca, shallow, deep, lstm, variational, denoising
 unlabelled = ""  # folder with more music, of any genre, on which our autoencoder of patches trains besides
 segments = 5  # of a test track, which vote
 seeds = 1  # trainings of each system, from seed up
@@ -84,7 +84,7 @@ setup = notebook.start(
     least={"folds": 0} | dict.fromkeys(["latent", "segments", "seeds", *(f"epochs_{phase}" for phase in phases)], 1),
     choices={
         "domain": architectures.ARCHITECTURES,
-        "encoder": [*architectures.ARCHITECTURES.get(domain, ()), *patch_latent.ENCODERS],
+        "encoder": [*architectures.ARCHITECTURES.get(domain, ()), *patch_latent.ENCODERS, comparison.CODEC],
     },
     lists=dict.fromkeys(["systems", "learning_curve", "leaky"], genre_systems.check),
 )
@@ -105,7 +105,9 @@ sns.set_theme(style="ticks", palette="colorblind")
 # - the most frequent genre, named for every track.
 
 # %%
-asked = setup.lists["systems"]
+asked = genre_systems.possible(setup.lists["systems"], encoder)
+if left_out := [name for name in setup.lists["systems"] if name not in asked]:
+    print(f"Left out, since no network is trained through the codec's integers: {', '.join(left_out)}.")
 learning = [name for name in asked if name != "majority"]
 if not learning:
     raise ValueError(f"systems must name one that learns. Received: systems={systems!r}")

@@ -41,7 +41,7 @@ data_dir = ""  # folder that holds fma_metadata and fma_small; a folder of genre
 out_dir = "outputs/04_latent_space"  # for metrics.json, map.html, figures and audio
 seed = 0  # of initial weights, crops and maps
 quick = False  # ten tracks a genre and at most two epochs, to see that everything runs
-encoder = "study"  # also patches or pretrained; frequency has sparse, pca, shallow, deep, lstm, variational, denoising
+encoder = "study"  # or patches, pretrained, learned; frequency has sparse, pca, shallow, deep, lstm, variational, denoising
 latent = 64  # channels of the latent; the study had 512 to 32 in frequency, 32 in time
 methods = "all"  # of maps, a comma list such as pca,lda,tsne,umap; a wrong name lists them all
 features = "patches,patches_untrained,latent,untrained,denoising,linear,classifier,codec,log_mel,mfcc"  # details of the first
@@ -59,7 +59,7 @@ min_segments = 256  # an epoch has at least this many segments, so small data se
 from fmalib import notebook  # fmalib before TensorFlow and Keras, whose settings it makes
 from fmalib import plots, progress
 from fmalib.data import audio_cache, datasets, tracks
-from fmalib.genres import patch_latent
+from fmalib.genres import comparison, patch_latent
 from fmalib.latent import maps, representations
 from fmalib.models import architectures
 
@@ -75,7 +75,7 @@ lists = {"methods": ["all", *maps.METHODS], "features": representations.REPRESEN
 setup = notebook.start(get_ipython(), least=least, lists=lists, choices={"points": ("auto", "test", "all")})
 if encoder in patch_latent.ENCODERS:
     domain = "time"  # whose sample rate has all their bands
-else:
+elif encoder != comparison.CODEC:
     architectures.find(domain, encoder)
 method_names = setup.lists["methods"]
 if quick:
@@ -101,12 +101,12 @@ if len(shared.skipped):
     print(tracks.describe_excluded(shared.skipped))
 
 # %%
-feature_names = representations.possible(setup.lists["features"], data.genres)
+feature_names = representations.possible(setup.lists["features"], data.genres, encoder)
 left_out = [name for name in setup.lists["features"] if name not in feature_names]
 if len(data.genres) < 2:
     print(f"One genre, {data.genres[0]}: accuracies, silhouettes and supervised maps are undefined and left out.")
 if left_out:
-    print(f"Representations left out, since they are trained with genres: {', '.join(left_out)}.")
+    print(f"Representations left out, since they need genres or a network of the encoder: {', '.join(left_out)}.")
 
 # %%
 auto = "test" if shared.of("test")["artist"].nunique() >= 10 else "all"
@@ -142,8 +142,8 @@ metrics = {
 
 # %%
 autoencoder = representations.named_autoencoder(shared, seed)
-print(autoencoder)
-metrics |= {"domain": domain, "encoder": encoder, "latent": latent, "run": autoencoder.run}
+print(autoencoder or "The codec's envelope, with the package's weights")
+metrics |= {"domain": domain, "encoder": encoder, "latent": latent, "run": autoencoder.run if autoencoder else None}
 
 # %%
 tables = {}
@@ -163,7 +163,8 @@ training = {name: table.of(shared.of("training"))[fitting_rows] for name, table 
 training_labels = shared.rows("training")["label"].to_numpy()[fitting_rows]
 
 main = feature_names[0]
-about = f"pooled latent of {domain} {encoder} {latent}" if main == "latent" else main
+of_encoder = "the codec" if encoder == comparison.CODEC else f"{domain} {encoder} {latent}"
+about = f"pooled latent of {of_encoder}" if main == "latent" else main
 
 # %% [markdown]
 # *Try this*: set `features` to `log_mel,latent`, which examines log-mel bands first. Which of the maps below change most?
@@ -235,7 +236,7 @@ for name, reason in skipped.items():
     print(f"Skipped {name}: {reason}")
 if not mapped:
     print(f"There is no map of the {about}: figures, players and page of maps are left out below.")
-metrics["skipped"] = skipped | dict.fromkeys(left_out, "supervised, and there is one genre")
+metrics["skipped"] = skipped | dict.fromkeys(left_out, "needs genres or a network of the encoder")
 
 # %%
 test_only = "" if is_test.all() else ", test only"

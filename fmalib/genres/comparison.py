@@ -15,6 +15,7 @@ from fmalib.training import autoencoders
 CLASSIFIER_SAMPLES = 131_072  # of a time-domain classifier's segment at 44.1 kHz, in the study
 SHORTEST_RATE = 4500  # Hz: below it, the study's head has too few latent frames
 BATCH_SIZE = 32
+CODEC = "learned"  # as an encoder: the latent that the codec sends
 EPOCHS = {"autoencoder": 20, "frozen": 20, "finetuned": 20, "network": 24}
 
 
@@ -148,7 +149,7 @@ def prepare(data, decoded, *, domain="time", encoder="study", latent=32, epochs=
     Args:
         data, decoded: the data set and its cache, at any sample rate; the study's are `architectures.SAMPLE_RATES`.
         domain, encoder, latent: of the autoencoder, see `fmalib.models.architectures.ARCHITECTURES`; or an encoder of
-            `patch_latent.ENCODERS`, in either domain.
+            `patch_latent.ENCODERS`, in either domain; or `learned`, the latent that the codec sends, for probes alone.
         epochs: dict of the phases to change in `EPOCHS`.
         **options: `segments_per_track`, `min_segments`, `head`, `network`, `music`, `patch_seconds` and `progress`.
 
@@ -157,7 +158,7 @@ def prepare(data, decoded, *, domain="time", encoder="study", latent=32, epochs=
     """
     if encoder == "pretrained":
         patch_latent.check_rate(decoded.sample_rate)  # before other systems are trained for minutes
-    elif encoder not in patch_latent.ENCODERS:
+    elif encoder not in (*patch_latent.ENCODERS, CODEC):
         architectures.find(domain, encoder)
     if decoded.sample_rate < SHORTEST_RATE:
         raise ValueError(
@@ -174,7 +175,16 @@ def prepare(data, decoded, *, domain="time", encoder="study", latent=32, epochs=
 
 
 def train_autoencoder(comparison, seed, *, trained=True):
-    """Returns the comparison's `autoencoders.Autoencoder` or `patch_latent.Encoder`: trained or found, or untrained."""
+    """Returns the comparison's `autoencoders.Autoencoder` or `patch_latent.Encoder`: trained or found, or untrained.
+
+    Raises:
+        ValueError: the encoder is the codec's, of which there is no network.
+    """
+    if comparison.encoder == CODEC:
+        raise ValueError(
+            "The codec sends its latent as integers, through which no network is trained; name latent_linear, latent_knn or "
+            f"latent_svm. Received: encoder={CODEC!r}"
+        )
     if comparison.encoder in patch_latent.ENCODERS:
         return patch_latent.named(comparison, seed, learned=trained)
     pipeline = comparison.audio_pipeline(comparison.autoencoder_length, architectures.BATCH_SIZES[comparison.domain])

@@ -17,7 +17,7 @@ from fmalib.data import audio_cache
 from fmalib.data.segments import VALIDATION_SEGMENTS
 from fmalib.data.tracks import SPLITS
 from fmalib.genres import codec_latent, descriptors, patch_latent, pooling, probes
-from fmalib.genres.comparison import BATCH_SIZE, check_genres, encoder_for, train_autoencoder
+from fmalib.genres.comparison import BATCH_SIZE, CODEC, check_genres, encoder_for, train_autoencoder
 from fmalib.genres.results import Result, pooled
 from fmalib.models import audeep, classifiers
 from fmalib.training import runs
@@ -26,6 +26,7 @@ FMA_SMALL = 6400  # training clips, for which times are extrapolated
 MIXUP = 0.3
 PATCH_RATE = 3e-4  # of learning, where a patch autoencoder is fine-tuned: a higher one forgets patterns
 PATIENCE = 7  # epochs without a better validation loss; the learning rate falls within five
+OF_NETWORKS = ("latent_frozen", "latent_finetuned", "latent_lstm", "latent_pooled", "random_encoder", "random_frozen")
 PERMUTED = "shuffled_"  # before a system's name: the same on permuted labels
 
 
@@ -46,6 +47,11 @@ def check(names):
     for name in names:
         if name not in _ALL:
             raise ValueError(f"systems must be of {', '.join(SYSTEMS)}, or one of these after {PERMUTED!r}. Received: {name!r}")
+
+
+def possible(names, encoder):
+    """Returns the names of systems that an encoder allows: of the codec's latent, none that needs the encoder's network."""
+    return [name for name in names if encoder != CODEC or name.removeprefix(PERMUTED) not in OF_NETWORKS]
 
 
 def describe(name):
@@ -172,6 +178,8 @@ def _audeep(comparison, seed):
 
 
 def _latent_probe(comparison, seed, *, kind="linear", trained=True):
+    if comparison.encoder == CODEC and trained:
+        return _codec_probe(comparison, seed, kind=kind)
     if comparison.encoder in patch_latent.ENCODERS:
         return _patches(comparison, seed, kind=kind, encoder=comparison.encoder, learned=trained)
     autoencoder = train_autoencoder(comparison, seed, trained=trained)

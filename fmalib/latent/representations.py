@@ -14,8 +14,8 @@ from fmalib.codec import listening
 from fmalib.data import audio, audio_cache, segments
 from fmalib.data.tracks import SPLITS, join_excluded
 from fmalib.genres import codec_latent, descriptors, patch_latent, pooling, systems
+from fmalib.genres.comparison import CODEC, train_autoencoder
 from fmalib.genres.comparison import prepare as prepare_comparison
-from fmalib.genres.comparison import train_autoencoder
 from fmalib.models import architectures, original, patch_autoencoder
 from fmalib.models.layers import LogMel
 from fmalib.progress import bar
@@ -83,7 +83,7 @@ def prepare(data, decoded, *, domain="frequency", encoder="study", latent=64, pe
     Raises:
         ValueError: no such autoencoder, or no track long enough for a segment.
     """
-    if encoder not in patch_latent.ENCODERS:
+    if encoder not in (*patch_latent.ENCODERS, CODEC):
         architectures.find(domain, encoder)
     networks = {name: ("study", size) for name, size in OTHER_LATENTS.items()} | {domain: (encoder, latent)}
     options |= {"segments_per_track": per_track, "patch_seconds": SECONDS}  # a classifier's own are no longer
@@ -103,8 +103,11 @@ def prepare(data, decoded, *, domain="frequency", encoder="study", latent=64, pe
 
 
 def named_autoencoder(shared, seed=0):
-    """Returns the trained `fmalib.training.autoencoders.Autoencoder` that is named by domain, encoder and latent."""
-    return train_autoencoder(shared.comparison, seed)
+    """Returns the trained `fmalib.training.autoencoders.Autoencoder` that is named by domain, encoder and latent.
+
+    It is None where the encoder is the codec's, with the package's weights.
+    """
+    return None if shared.comparison.encoder == CODEC else train_autoencoder(shared.comparison, seed)
 
 
 def read_segments(shared, rows, domain):
@@ -139,6 +142,8 @@ def _latent(shared, seed, *, domain="frequency", encoder=None, same_size=False, 
     comparison = shared.comparison
     if not encoder and comparison.encoder in patch_latent.ENCODERS:
         return _patches(shared, seed, encoder=comparison.encoder, learned=trained)
+    if not encoder and comparison.encoder == CODEC and trained:
+        return _codec(shared, seed)
     if encoder:
         named = domain == shared.domain and (same_size or encoder == comparison.encoder)
         latent = comparison.latent if named else OTHER_LATENTS[domain]
@@ -281,13 +286,24 @@ def represent(name, shared, seed=0):
     return features
 
 
-def possible(names, genres):
-    """Returns the names of representations that data of these genres allow: none that are supervised with a single genre.
+def possible(names, genres, encoder=None):
+    """Returns the names of representations that can be made, a list.
+
+    With a single genre, none is supervised; of the codec's latent there is neither an untrained network nor a classifier.
+
+    Args:
+        names: of representations.
+        genres: of the data set.
+        encoder: as for `prepare`.
 
     Raises:
         ValueError: no name is left.
     """
     kept = [name for name in names if len(genres) > 1 or not REPRESENTATIONS[name].supervised]
+    kept = [name for name in kept if encoder != CODEC or name not in ("untrained", "classifier")]
     if not kept:
-        raise ValueError(f"One genre needs a representation that is not supervised. Received: {', '.join(names)}")
+        raise ValueError(
+            f"One genre needs a representation that is not supervised, and encoder={CODEC!r} one without a network. "
+            f"Received: {', '.join(names)}"
+        )
     return kept

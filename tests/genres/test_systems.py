@@ -221,6 +221,18 @@ def test_seeds_and_learning_curves_over_folds(two_folds):
     assert curve["accuracy"].tolist()[1] == one.summary()["accuracy_vote"] == 1  # an easy task
 
 
+def test_the_latent_of_the_codec_is_an_encoder_for_probes(tones):
+    named = dataclasses.replace(tones, encoder=comparison.CODEC)
+    found = systems.run("latent_linear", named)
+    np.testing.assert_array_equal(found.probabilities, systems.run("codec_linear", tones).probabilities)
+    names = ["latent_linear", "latent_frozen", "shuffled_latent_svm", "shuffled_random_encoder", "cnn"]
+    assert systems.possible(names, comparison.CODEC) == ["latent_linear", "shuffled_latent_svm", "cnn"]
+    assert systems.possible(names, "study") == names
+    for name in systems.OF_NETWORKS:
+        with pytest.raises(ValueError, match=r"name latent_linear, latent_knn or latent_svm. Received: encoder='learned'"):
+            systems.run(name, named)
+
+
 def test_names_are_checked(tones):
     for name in ("svm", "shuffled_", "shuffled_majority", "latent_finetuned "):
         with pytest.raises(ValueError, match=r"systems must be of latent_frozen.*Received: "):

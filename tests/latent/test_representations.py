@@ -10,6 +10,7 @@ from fmalib import plots
 from fmalib.codec import listening
 from fmalib.data import audio_cache
 from fmalib.genres import codec_latent, descriptors, pooling
+from fmalib.genres.comparison import CODEC
 from fmalib.latent import representations
 from fmalib.models import classifiers, original
 
@@ -154,11 +155,23 @@ def test_sounds_are_by_segment_while_there_is_room(shared):
     assert few[4] is None and few[0] == by_segment[0]
 
 
+def test_the_codecs_latent_is_an_encoder_without_a_network(shared):
+    named = dataclasses.replace(shared.comparison, encoder=CODEC)
+    of_codec = dataclasses.replace(shared, comparisons=shared.comparisons | {"frequency": named})
+    latent, codec = (representations.represent(name, of_codec) for name in ("latent", "codec"))
+    np.testing.assert_array_equal(latent.values, codec.values)
+    assert representations.named_autoencoder(of_codec) is None
+    with pytest.raises(ValueError, match=r"no network is trained.*Received: encoder='learned'"):
+        representations.represent("untrained", of_codec)
+
+
 def test_one_genre_has_no_supervised_representation(shared, monkeypatch):
     assert representations.possible(["latent", "classifier", "mfcc"], ("Rock",)) == ["latent", "mfcc"]
     assert representations.possible(["latent", "classifier"], ("Pop", "Rock")) == ["latent", "classifier"]
-    with pytest.raises(ValueError, match=r"not supervised. Received: classifier"):
+    with pytest.raises(ValueError, match=r"without a network. Received: classifier"):
         representations.possible(["classifier"], ("Rock",))
+    names = ["latent", "untrained", "classifier", "mfcc"]
+    assert representations.possible(names, ("Pop", "Rock"), CODEC) == ["latent", "mfcc"]
     comparison = dataclasses.replace(shared.comparison, data=dataclasses.replace(shared.comparison.data, genres=("Rock",)))
     alone = dataclasses.replace(shared, comparisons=shared.comparisons | {"frequency": comparison})
     with pytest.raises(ValueError, match=r"classifier is supervised and needs two genres or more. Received: Rock"):
