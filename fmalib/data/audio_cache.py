@@ -172,17 +172,6 @@ def standardisation(cache, track_ids):
     return float(mean), float(np.sqrt(part["total_squares"].sum() / count - mean**2))
 
 
-def _plan(tracks):
-    """Returns {shard name: track ids}, which decides the order of training crops.
-
-    It follows from the tracks alone, not from their splits: a cache serves every split, and none may depend on the split that
-    was opened first. The order is random and fixed, since a folder's tracks come sorted by genre.
-    """
-    ids = tracks.index.to_series().sample(frac=1.0, random_state=0).tolist()
-    chunks = [ids[start : start + TRACKS_PER_SHARD] for start in range(0, len(ids), TRACKS_PER_SHARD)]
-    return {f"{number:05d}.tfrecord": chunk for number, chunk in enumerate(chunks)}
-
-
 def _places(cache_dir, name):
     """Returns (place of the shards, local folder of tables made of them) of a cache with a folder's name."""
     if cache_dir is not None and shards.is_address(cache_dir):
