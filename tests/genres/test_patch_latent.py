@@ -57,6 +57,7 @@ def test_training_is_found_and_test_tracks_do_not_count(prepared):
     assert untrained.run is None and (untrained.patches.get_weights()[0] != one.patches.get_weights()[0]).any()
 
 
+@pytest.mark.slow
 def test_more_music_is_trained_on(prepared, tmp_path):
     soundfile.write(tmp_path / "more.wav", np.tile(tone(700, seed=3), 8), 8000)
     more = dataclasses.replace(prepared, music=(tmp_path / "more.wav",))
@@ -72,7 +73,7 @@ def test_an_easy_task_is_solved(prepared, name):
     assert systems.run(name, prepared).summary()["accuracy_vote"] == 1
 
 
-@pytest.mark.parametrize("encoder", patch_latent.ENCODERS)
+@pytest.mark.parametrize("encoder", [pytest.param("patches", marks=pytest.mark.slow), "pretrained"])
 def test_named_encoders_serve_the_systems_of_the_latent(prepared, encoder):
     named = dataclasses.replace(prepared, encoder=encoder)
     assert systems.run("latent_svm", named).description == systems.run(f"{encoder}_svm", prepared).description
