@@ -85,7 +85,7 @@ def test_one_genre_is_mapped_without_what_needs_two(one_genre, tmp_path, methods
     options = ["-p", "quick", "True", "-p", "methods", methods, "-p", "features", "classifier,mfcc", "-p", "epochs", "1"]
     status, log, text = papermill(NAME, tmp_path, "-p", "dataset", str(one_genre), *options, "-p", "min_segments", "1")
     assert status == 0, log[-3000:]
-    assert "Representations left out, since they are trained with genres: classifier." in text
+    assert "Representations left out, since they need genres or a network of the encoder: classifier." in text
     assert "Skipped mfcc, lda: No map by lda: it is supervised" in text and ("There is no map of the mfcc" in text) != bool(
         drawn
     )
