@@ -216,6 +216,7 @@ def our_maps(maps):
         "our_maps_table": table(["representation", "no map", "PCA (95 % interval)", "UMAP (95 % interval)"], rows),
         "map_ours": with_interval(ours["knn_accuracy"], ours["knn_accuracy_ci95"], 2),
         "map_ours_mfcc": with_interval(mfcc["knn_accuracy"], mfcc["knn_accuracy_ci95"], 2),
+        "map_ours_before": " and ".join(number(maps["knn_accuracy_without_map"][name], 2) for name in ("patches", "mfcc")),
         "map_ours_chance": number(maps["knn_accuracy_chance"], 2),
         "map_ours_n": f"n = {ours['n_points']} segments of {maps['n_artists']} artists",
     }

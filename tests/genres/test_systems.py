@@ -165,13 +165,13 @@ def synth_comparison():
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["mfcc_svm", "latent_linear"])
 def test_shuffled_labels_are_at_chance(synth_comparison, name):
-    """Chance, 1 of 8, lies in the mean interval of six permutations; with true labels, the same system is above their mean."""
+    """Chance, 1 of 8, lies in the mean interval of six permutations; with true labels, the same system is above all six."""
     permuted = [systems.run(name, synth_comparison.with_permuted_labels(seed)).summary() for seed in range(6)]
     low, high = np.mean([each["accuracy_vote_ci95"] for each in permuted], axis=0)
     assert low <= 1 / 8 <= high
-    mean = np.mean([each["accuracy_vote"] for each in permuted])
-    # 16 test tracks, of which the sparse latent has 6 right on one machine: above the interval's end on some machines only.
-    assert systems.run(name, synth_comparison).summary()["accuracy_vote"] > mean + 1 / 16
+    # The interval of 16 test tracks is too wide to be above its end: machines differ by a track or two.
+    highest = max(each["accuracy_vote"] for each in permuted)
+    assert systems.run(name, synth_comparison).summary()["accuracy_vote"] > highest
     assert systems.run(systems.PERMUTED + name, synth_comparison).summary() == permuted[0]
 
 
