@@ -324,7 +324,7 @@ def sizes(lab):
 
 def machine():
     """Returns facts of this machine, a dict."""
-    return {"cores": os.cpu_count(), "memory_bytes": psutil.virtual_memory().total, "platform": platform.platform(terse=True)}
+    return {"cores": os.cpu_count(), "memory_bytes": psutil.virtual_memory().total, "architecture": platform.machine()}
 
 
 def main(arguments=None):

@@ -36,7 +36,7 @@ def places():
     maps = read("04_latent_space_real_mini.json")
     clusters, longer = read("06_clusters_real_mini.json"), longer_training()
     found = compression(codec, sweep) | codec_tables(codec) | genre_places(read_genres()) | latent_tables(maps, clusters)
-    found |= our_maps(read("04_latent_space_real_genres.json"))
+    found |= our_maps(read("04_latent_space_real_genres.json")) | rehearsal(read("fma_small_rehearsal.json"))
     found |= {"longer_table": table(list(longer[0]), [row.values() for row in longer])}
     found |= {name: table(each["columns"], each["rows"]) for name, each in read("small_tables.json").items()}
     return found | findings(codec, sweep, maps, clusters) | training_finding(longer, sweep)
@@ -219,6 +219,28 @@ def our_maps(maps):
         "map_ours_before": " and ".join(number(maps["knn_accuracy_without_map"][name], 2) for name in ("patches", "mfcc")),
         "map_ours_chance": number(maps["knn_accuracy_chance"], 2),
         "map_ours_n": f"n = {ours['n_points']} segments of {maps['n_artists']} artists",
+    }
+
+
+def rehearsal(found):
+    """Returns the table of what FMA-small costs, its conditions, and the numbers of notebook 03 on the front page."""
+    rows, by_name = found["rows"], {row["name"]: row for row in found["rows"]}
+    cells = [
+        [
+            f"`{' '.join([row['notebook'], *(f'-p {key} {value}' for key, value in row['parameters'].items())])}`",
+            *(f"{row[key] / 3600:.2f}" for key in ("wall_seconds", "processor_seconds", "processor_seconds_of_others")),
+            f"{row['peak_memory_bytes'] / 2**30:.1f}",
+            *(f"{sum(row[key] for key in keys) / 2**30:.1f}" for keys in (("cache_bytes",), ("runs_bytes", "out_bytes"))),
+        ]
+        for row in rows
+    ]
+    columns = ["notebook", "hours", "processor hours", "of other jobs meanwhile", "peak memory / GiB", "cache / GiB"]
+    data, minutes = found["data"], sum(by_name[name]["wall_seconds"] for name in ("01", "03_three")) / 60
+    return {
+        "rehearsal_table": table([*columns, "runs and output / GiB"], cells),
+        "rehearsal_n": f"n = {data['clips']:,} clips of {data['seconds']:g} s, {found['machine']['cores']} cores",
+        "rehearsal_minutes": f"{minutes:.0f} minutes",
+        "rehearsal_memory": f"{max(row['peak_memory_bytes'] for row in rows) / 2**30:.1f} GiB",
     }
 
 
