@@ -13,6 +13,7 @@ import nbformat
 
 import fmalib
 from fmalib import files, paths, runs
+from fmalib.data import datasets
 
 RECORD = "report.json"  # in the folder of a notebook: what it was made of, and how that ended
 OUTSIDE = ("report", "__main__.py")  # parts of the package that no notebook runs
@@ -123,6 +124,15 @@ def _listing(name):
     found = [top] if top.is_file() else (Path(folder, file) for folder, _, names in os.walk(top) for file in names)
     facts = sorted((str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in found if path.exists())
     return json.dumps(facts).encode("utf-8", "surrogateescape")
+
+
+def check_data(jobs):
+    """Raises ValueError where a data set among the parameters is not there: all jobs would fail by it, one after another."""
+    for name, folder in {(job.parameters.get("dataset", "synth"), job.parameters.get("data_dir")) for job in jobs}:
+        try:
+            datasets.find_root(name, folder)
+        except OSError as error:
+            raise ValueError(error) from error
 
 
 def parameters_of(notebook):
