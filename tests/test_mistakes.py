@@ -186,7 +186,7 @@ def test_missing_fma(said, in_notebook):
     assert line.startswith(f"ValueError: {remedy}")
 
 
-def test_half_downloaded_archive(said, in_notebook, tmp_path):
+def test_half_downloaded_fma_archive(said, in_notebook, tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "fma_small.zip.part").touch()
     (line,) = in_notebook('dataset = "fma_small"', f"data_dir = {str(tmp_path / 'data')!r}")
@@ -195,7 +195,7 @@ def test_half_downloaded_archive(said, in_notebook, tmp_path):
     assert status == 1 and f"{DOWNLOAD} {tmp_path}/data`" in line
 
 
-def test_half_unpacked_clips(request, capsys):
+def test_half_downloaded_fma_without_clips(request, capsys):
     folder = request.getfixturevalue("fma_folder")
     (folder / "fma_small" / "000" / "000003.mp3").unlink()
     data = datasets.load("fma_small", folder)
@@ -215,7 +215,7 @@ def test_corrupt_clip_in_a_data_set(genre_folder):
     assert len(decoded.tracks) == 19 and "1 tracks left out" in f"{data}\n{decoded}" and "Low/3.wav" in f"{data}\n{decoded}"
 
 
-def test_corrupt_file_on_the_command_line(said, tmp_path):
+def test_corrupt_clip_on_the_command_line(said, tmp_path):
     (tmp_path / "broken.mp3").write_bytes(b"no sound")
     status, line = said("encode", tmp_path / "broken.mp3", "out.fma")
     assert status == 1 and line.startswith(f"{tmp_path}/broken.mp3: ") and not os.listdir()
