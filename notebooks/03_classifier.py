@@ -373,7 +373,7 @@ if setup.lists["leaky"] and split == "official":
         loose_data = datasets.load(**source, split="random70")
         loose_decoded = audio_cache.build(loose_data, rate)
         loose = [comparison.prepare(part, loose_decoded, **settings) for part in datasets.folds(loose_data, n_folds)]
-        for name in setup.lists["leaky"]:
+        for name in genre_systems.possible(setup.lists["leaky"], encoder):
             leaky_accuracy[name] = genre_systems.run(name, loose, seed).summary()["accuracy_vote"]
             print(f"{name}: {leaky_accuracy[name]:.1%} on random70 (LEAKY, {sum(len(fold.test) for fold in loose)} tracks)")
     except ValueError as error:  # with a handful of tracks, a split may be empty
@@ -526,7 +526,7 @@ setup.show(figure, "calibration")
 # trains on all tracks, since it needs no labels. Validation keeps its labels and still selects.
 
 # %%
-curved = setup.lists["learning_curve"][: 1 if quick else None]
+curved = genre_systems.possible(setup.lists["learning_curve"], encoder)[: 1 if quick else None]
 artist_curves = {name: genre_systems.learning_curve(name, compared, (0.25, 0.5, 1.0), seed) for name in curved}
 if artist_curves:
     title = f"{data.name}: {len(test)} test tracks, seed {seed}"
