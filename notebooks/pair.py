@@ -12,6 +12,7 @@ import jupytext
 import nbformat
 
 HERE = Path(__file__).resolve().parent
+KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 
 def generate(script):
@@ -20,8 +21,22 @@ def generate(script):
     for number, cell in enumerate(notebook.cells):
         cell.id = f"cell-{number:02d}"
     notebook.nbformat, notebook.nbformat_minor = 4, 5
-    notebook.metadata = {"kernelspec": notebook.metadata["kernelspec"], "language_info": {"name": "python"}}
+    notebook.metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
     return nbformat.writes(notebook) + "\n"
+
+
+def is_ahead(notebook, script, text):
+    """Returns whether a notebook was edited after its script, and run: nothing carried its cells over, and they would be lost.
+
+    JupyterLab with Jupytext, which `make setup` installs, writes both at once; other editors only the notebook.
+    """
+    try:
+        cells, generated = nbformat.read(notebook, 4).cells, nbformat.reads(text, 4).cells
+    except (OSError, ValueError):  # there is none, or it is damaged
+        return False
+    ran = any(cell.get("execution_count") or cell.get("outputs") for cell in cells)
+    later = notebook.stat().st_mtime > script.stat().st_mtime
+    return ran and later and [cell.source for cell in cells] != [cell.source for cell in generated]
 
 
 def main():
@@ -31,6 +46,10 @@ def main():
     stale = []
     for script in sorted(HERE.glob("[0-9]*.py")):
         target, text = script.with_suffix(".ipynb"), generate(script)
+        if not check and is_ahead(target, script, text):
+            remedy = f"`jupytext --sync notebooks/{target.name}` takes its cells into the script; or delete the notebook"
+            print(f"{target.name} was edited and run, and {script.name} was not: {remedy}", file=sys.stderr)
+            return 1
         if not target.exists() or target.read_text(encoding="utf-8") != text:
             stale.append(target.name)
             if not check:
