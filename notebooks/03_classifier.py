@@ -26,30 +26,30 @@ except ModuleNotFoundError:
     raise SystemExit(f"fmalib is not installed: pip install {SOURCE} (in a checkout: make setup, then use .venv)") from None
 
 # %% tags=["parameters"]
-dataset = "synth"  # synth, fma_small, fma_medium, fma_large, fma_full, or a folder with one subfolder per genre
-data_dir = ""  # folder that holds fma_metadata and fma_small; a folder of genres is looked up in it too
-out_dir = "outputs/03_classifier"  # where metrics.json, the classifier, figures and audio go
-seed = 0  # of initial weights, crops, augmentation and permuted labels
-quick = False  # ten tracks a genre and at most two epochs, to see that everything runs
-domain = "time"  # of the autoencoder, time or frequency
-latent = 32  # channels of the latent; 32 in the original study's time domain
-systems = "patches_svm,patches_random,latent_finetuned,latent_frozen,latent_linear,cnn,mel_pca"  # the chosen one first
+dataset: str = "synth"  # synth, fma_small, fma_medium, fma_large, fma_full, or a folder with one subfolder per genre
+data_dir: str = ""  # folder that holds fma_metadata and fma_small; a folder of genres is looked up in it too
+out_dir: str = "outputs/03_classifier"  # where metrics.json, the classifier, figures and audio go
+seed: int = 0  # of initial weights, crops, augmentation and permuted labels
+quick: bool = False  # ten tracks a genre and at most two epochs, to see that everything runs
+domain: str = "time"  # of the autoencoder, time or frequency
+latent: int = 32  # channels of the latent; 32 in the original study's time domain
+systems: str = "patches_svm,patches_random,latent_finetuned,latent_frozen,latent_linear,cnn,mel_pca"  # the chosen one first
 # less often changed
-split = "official"  # official, or random70 as in the original study, which leaks artists
-folds = 0  # of cross-validation; 0 takes 5 below 400 tracks of a folder data set, else one split; 1 is one split
-tracks_per_genre = 0  # at most this many tracks a genre, three or more; 0 takes all, or makes 40 for synth
-encoder = "study"  # or patches, pretrained, learned; frequency has sparse, pca, shallow, deep, lstm, variational, denoising
-unlabelled = ""  # folder with more music, of any genre, on which our autoencoder of patches trains besides
-segments = 5  # of a test track, which vote
-seeds = 1  # trainings of each system, from seed up
-learning_curve = "patches_svm,mfcc_svm"  # systems, a comma list, over the share of training artists; may be empty
-leaky = "mfcc_svm"  # systems, a comma list, also measured on the random70 split; may be empty
-sample_rate = 0  # Hz; 0 takes the study's, 44100 in the time domain and 8000 in the frequency domain
-epochs_autoencoder = 20  # at most
-epochs_frozen = 20  # at most, of the head on the frozen encoder
-epochs_finetuned = 20  # at most, of head and encoder together
-epochs_network = 24  # at most, of networks trained from scratch
-recording = ""  # an audio file to classify over time; empty takes a test track
+split: str = "official"  # official, or random70 as in the original study, which leaks artists
+folds: int = 0  # of cross-validation; 0 takes 5 below 400 tracks of a folder data set, else one split; 1 is one split
+tracks_per_genre: int = 0  # at most this many tracks a genre, three or more; 0 takes all, or makes 40 for synth
+encoder: str = "study"  # or patches, pretrained, learned; in frequency sparse, pca, shallow, deep, lstm, variational, denoising
+unlabelled: str = ""  # folder with more music, of any genre, on which our autoencoder of patches trains besides
+segments: int = 5  # of a test track, which vote
+seeds: int = 1  # trainings of each system, from seed up
+learning_curve: str = "patches_svm,mfcc_svm"  # systems, a comma list, over the share of training artists; may be empty
+leaky: str = "mfcc_svm"  # systems, a comma list, also measured on the random70 split; may be empty
+sample_rate: int = 0  # Hz; 0 takes the study's, 44100 in the time domain and 8000 in the frequency domain
+epochs_autoencoder: int = 20  # at most
+epochs_frozen: int = 20  # at most, of the head on the frozen encoder
+epochs_finetuned: int = 20  # at most, of head and encoder together
+epochs_network: int = 24  # at most, of networks trained from scratch
+recording: str = ""  # an audio file to classify over time; empty takes a test track
 
 # %%
 from fmalib import notebook  # fmalib before TensorFlow and Keras, whose settings it makes

@@ -34,7 +34,7 @@ from fmalib import __main__ as command
 from fmalib import files, notebook
 from fmalib.data import audio_cache, datasets, transfer
 
-PARAMETERS = 'dataset = "synth"\ndata_dir = ""\nout_dir = "out"\nseed = 0\nquick = False'
+PARAMETERS = 'dataset: str = "synth"\ndata_dir: str = ""\nout_dir = "out"\nseed = 0\nquick = False'
 DOWNLOAD = "Run `python -m fmalib download fma_small --data-dir"
 
 

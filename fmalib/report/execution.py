@@ -139,7 +139,7 @@ def parameters_of(notebook):
     """Returns the names of a notebook's parameters, a list of strings, from its cell with that tag."""
     cells = [cell.source for cell in nbformat.read(notebook, 4).cells if "parameters" in cell.metadata.get("tags", [])]
     lines = [line for source in cells for line in source.splitlines() if " = " in line]
-    return [line.split(" = ")[0].strip() for line in lines]
+    return [line.split(" = ")[0].partition(":")[0].strip() for line in lines]
 
 
 def run_all(jobs, execute, say, hint=lambda line: None):

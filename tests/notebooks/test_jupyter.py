@@ -21,7 +21,9 @@ def git(folder, *words):
 
 def changed(folder):
     """Returns the lines that Git sees changed by file, a dict of lists such as `["-old", "+new"]`."""
-    files = git(folder, "diff", "--name-only").splitlines() + git(folder, "ls-files", "--others", "--exclude-standard").splitlines()
+    files = (
+        git(folder, "diff", "--name-only").splitlines() + git(folder, "ls-files", "--others", "--exclude-standard").splitlines()
+    )
     return {
         name: [line for line in git(folder, "diff", "--unified=0", "--", name).splitlines()[4:] if not line.startswith("@@")]
         for name in files
