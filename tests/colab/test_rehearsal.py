@@ -23,13 +23,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import nbformat
+import pair
 import pytest
 from helpers import OPTIONS, REPOSITORY, SMALL
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
-
-sys.path.insert(0, str(REPOSITORY / "notebooks"))
-import pair
 
 # CPython, and the package that .ci/colab.txt leaves open.
 STATES = {"2026-08": ("3.13", "numpy==2.1.3"), "2026-07": ("3.12", "numpy==2.0.2")}
