@@ -171,6 +171,13 @@ def test_mistyped_variable_of_make(tmp_path):
     assert re.search(r"No such variable; there are .*\bDATASET\b.*\. Received: datset\.", done.stderr)
 
 
+def test_mistyped_variable_of_make_is_not_one_that_is_read():
+    text = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
+    own = set(re.findall(r"^([A-Z]+) :=", text, re.MULTILINE))
+    (known,) = re.findall(r"^KNOWN := (.*)", text, re.MULTILINE)
+    assert set(re.findall(r"\$\(([A-Z_]+)\)", text)) - own == set(known.split())
+
+
 def test_mistyped_command(capsys):
     with pytest.raises(SystemExit, match="2"):
         command.main(["reprot"])
