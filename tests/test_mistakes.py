@@ -129,7 +129,7 @@ def test_no_network_for_packages(tmp_path):
     python.write_text('#!/bin/sh\ncase "$*" in *install*) echo "ERROR: of pip" >&2; exit 1 ;; *%d.%d*) echo 3.12 ;; esac\n')
     python.chmod(0o755)
     shutil.copy(python, tmp_path / ".venv" / "bin" / "python")
-    status, lines = make(tmp_path, "--silent", "setup", f"PYTHON={python}")
+    status, lines = make(tmp_path, "setup", f"PYTHON={python}")
     assert status == 2 and "ERROR: of pip" in lines
     assert "Packages are missing: look at pip's error, at the network and at the disk; the same command goes on" in lines
 
