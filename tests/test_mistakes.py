@@ -26,6 +26,7 @@ from collections import namedtuple
 
 import nbformat
 import pytest
+import tensorflow as tf
 from data.conftest import fma_folder, write_fma  # noqa: F401  (fixtures)
 from helpers import REPOSITORY
 from IPython.core.interactiveshell import InteractiveShell
@@ -229,10 +230,11 @@ def test_corrupt_clip_on_the_command_line(said, tmp_path):
 
 
 def test_no_gpu(in_notebook, tmp_path, monkeypatch):
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])
+    monkeypatch.setenv("PATH", str(tmp_path))
     lines = in_notebook("quick = True")
     assert ", no GPU" in lines[0] and lines[1].startswith("Parameters: ")
     (tmp_path / "nvidia-smi").touch(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     assert "TensorFlow cannot use this machine's GPU: pip install 'tensorflow[and-cuda]'" in in_notebook("quick = True")[1]
     monkeypatch.setitem(sys.modules, "google.colab", None)
     assert "No GPU: everything runs without one" in in_notebook("quick = True")[1]
