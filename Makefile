@@ -2,6 +2,8 @@
 # make test      runs the tests
 # make test-faults   kills, fills a disk, damages files, and compares with undisturbed work (10 minutes)
 # make test-tfio     tests decoding by tensorflow-io, in an environment with TensorFlow 2.16 that it makes (CPython 3.10 to 3.12)
+# make test-colab    rehearses Colab: each notebook alone in environments with Colab's packages, which it makes; FULL=1 takes the
+#                default parameters instead of the quick ones
 # make lint      checks rules and format by ruff, and that notebooks match their scripts
 # make format    applies what `make lint` asks for
 # make mutants   breaks each line that guards against a leak, in a copy, and shows that a test fails (15 minutes)
@@ -20,7 +22,7 @@ BIN := .venv/bin
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 CONSTRAINTS := $(wildcard .ci/constraints-$(VERSION).txt)
 
-.PHONY: setup test test-slow test-faults test-tfio lint format mutants bench-train bench-data bench-codec sweep report tables notebooks clean
+.PHONY: setup test test-slow test-faults test-tfio test-colab lint format mutants bench-train bench-data bench-codec sweep report tables notebooks clean
 .DELETE_ON_ERROR:
 
 setup: .venv/installed
@@ -29,7 +31,7 @@ setup: .venv/installed
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' || \
 		{ echo "fmalib needs CPython 3.10 to 3.13; name one: make PYTHON=python3.12. Received: $(PYTHON) $(VERSION)"; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(addprefix --constraint ,$(CONSTRAINTS)) --editable '.[dask]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(addprefix --constraint ,$(CONSTRAINTS)) --editable '.[dask,dev]'
 	@touch $@
 
 test: setup
@@ -48,6 +50,9 @@ test-tfio: .venv-tfio/installed
 	$(PYTHON) -m venv .venv-tfio
 	.venv-tfio/bin/python -m pip install --quiet --disable-pip-version-check --requirement .ci/tfio.txt
 	@touch $@
+
+test-colab: setup
+	$(if $(FULL),FMALIB_COLAB_FULL=1) $(BIN)/python -m pytest -m colab -n 2 --dist loadgroup tests/colab
 
 lint: setup
 	$(BIN)/ruff check
@@ -86,7 +91,7 @@ tables: setup
 	$(BIN)/python tests/benchmarks/tables.py
 
 notebooks: setup
-	$(BIN)/python notebooks/pair.py
+	$(BIN)/python notebooks/pair.py --stamp
 
 clean:
 	rm -rf .venv .venv-tfio build *.egg-info outputs/cache outputs/runs outputs/report outputs/[0-9][0-9]_*
