@@ -21,6 +21,7 @@ except ModuleNotFoundError:  # CPython 3.10, for which jupytext installs it
     import tomli as tomllib
 
 HERE = Path(__file__).resolve().parent
+KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 SOURCE = re.compile(r'^SOURCE = ".*?"', re.MULTILINE)
 TITLE = re.compile(r"^# # .*\n#\n", re.MULTILINE)
 BADGE = re.compile(r"^# \[!\[Colab\]\(.*\n#\n", re.MULTILINE)
@@ -33,8 +34,24 @@ def generate(script):
     for number, cell in enumerate(notebook.cells):
         cell.id = f"cell-{number:02d}"
     notebook.nbformat, notebook.nbformat_minor = 4, 5
-    notebook.metadata = {"kernelspec": notebook.metadata["kernelspec"], "language_info": {"name": "python"}}
+    notebook.metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
     return nbformat.writes(notebook) + "\n"
+
+
+def is_ahead(script):
+    """Returns whether the notebook of a script was edited after it, and run: its cells would be lost.
+
+    JupyterLab with Jupytext, which `make setup` installs, writes both at once; other editors only the notebook.
+    """
+    target = script.with_suffix(".ipynb")
+    try:
+        notebook = nbformat.read(target, 4)
+    except (OSError, ValueError):  # there is none, or it is damaged
+        return False
+    ran = any(cell.get("execution_count") or cell.get("outputs") for cell in notebook.cells)
+    if not ran or target.stat().st_mtime < script.stat().st_mtime:
+        return False
+    return [cell.source for cell in notebook.cells] != [cell.source for cell in nbformat.reads(generate(script), 4).cells]
 
 
 def web_address(remote):
@@ -87,6 +104,10 @@ def main():
     modes.add_argument("--stamp", action="store_true", help="first write the repository's address into the scripts")
     modes = parser.parse_args()
     scripts, stale = sorted(HERE.glob("[0-9]*.py")), []
+    if ahead := [f"notebooks/{script.stem}.ipynb" for script in scripts if not modes.check and is_ahead(script)]:
+        remedy = f"`jupytext --sync {' '.join(ahead)}` takes their cells over; or delete what you do not want"
+        print(f"Edited and run beside their scripts: {', '.join(ahead)}. {remedy}", file=sys.stderr)
+        return 1
     if modes.stamp:
         found = find_address()
         print(f"Address: {found or 'none; name an origin on the web, or [project.urls] Repository in pyproject.toml'}")

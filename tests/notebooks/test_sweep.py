@@ -111,7 +111,8 @@ def test_a_second_call_runs_nothing_and_prints_the_same_table(fake, capsys):
 
 def test_each_data_set_has_a_folder(fake, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for given, name in (["-p", "dataset", "/my/songs"], "songs"), ([], ""):
+    (tmp_path / "my" / "songs").mkdir(parents=True)
+    for given, name in (["-p", "dataset", "my/songs"], "songs"), ([], ""):
         assert sweep.main([str(tmp_path / "sweep.yaml"), "--seeds", "0", *given], fake.executor) == 0
         assert fake.executor.parameters[-1]["out_dir"] == str(tmp_path / "outputs" / "sweep" / name / "high" / "seed_0")
 
@@ -200,6 +201,8 @@ def test_time_left(capsys):
     [
         (CONFIGURATIONS, ["-p", "latents", "8"], "Received: latents"),
         (CONFIGURATIONS, ["-p", "seed", "8"], "Received: seed"),
+        (CONFIGURATIONS, ["-p", "dataset", "fma_small"], "fma_small needs data_dir"),
+        (CONFIGURATIONS, ["-p", "dataset", "my_musci"], "Received: dataset='my_musci'"),
         (CONFIGURATIONS.replace("low:", "a/b:"), [], "Received: 'a/b'"),
         (CONFIGURATIONS.replace("low:", "..:"), [], "Received: '..'"),
         (CONFIGURATIONS.replace("03_", "33_"), [], "33_classifier.ipynb"),
