@@ -14,8 +14,8 @@ from fmalib.signal import mel
 
 SHORTEST_LATENT = 49  # frames, 5 * (5 + 4) + 4: what two valid convolutions and poolings by 5 leave one frame of
 CNN_MELS = 64
-CNN_FILTERS = (128, 256, 256)
-CNN_KERNELS = (5, 5, 3)  # frames
+CNN_FILTERS = (128, 128, 256, 256)
+CNN_KERNELS = (5, 3, 3, 3)  # frames
 BBNN_MELS = 128
 BBNN_FILTERS = 32
 
@@ -114,11 +114,12 @@ def genre_cnn(n_genres, *, samples, sample_rate, weight_decay=1e-5):
     """
     _check_genres(n_genres)
     n_fft, hop = mel.frame_sizes(sample_rate)
-    _check_frames(samples // hop + 1, 4)
+    _check_frames(samples // hop + 1, 8)
     decay = _kernel(l2_penalty(weight_decay))
     audio = keras.Input((samples,), name="audio")
     x = RandomGain(6.0, name="gain")(audio)
     x = LogMel(sample_rate, CNN_MELS, n_fft, hop, name="log_mel")(x)
+    x = x - ops.mean(x, axis=1, keepdims=True)  # the spectrum that a recording has on average
     x = _norm("norm")(x)
     x = SpecAugment(name="spec_augment")(x)
     x = _convolutions(x, decay, "")
