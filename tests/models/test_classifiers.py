@@ -127,6 +127,16 @@ def test_our_network_stays_between_the_sizes_that_were_asked_for(sample_rate):
     assert 300_000 <= model.count_params() <= 800_000
 
 
+def test_our_network_does_not_hear_the_mean_spectrum_of_a_recording():
+    """A constant gain of each mel band, here of all, changes nothing above the floor of the log-mel spectrogram."""
+    model, x = classifiers.genre_cnn(3, samples=16_384, sample_rate=8000), audio(2, 16_384)
+    np.testing.assert_allclose(model.predict(x / 4, verbose=0), model.predict(x, verbose=0), atol=1e-4)
+    inner = keras.Model(model.get_layer("log_mel").output, model.output)
+    mel = keras.Model(model.input, model.get_layer("log_mel").output).predict(x, verbose=0)
+    equalised = mel + np.linspace(-0.5, 0.5, mel.shape[-1], dtype=np.float32)  # 20 dB from the lowest band to the highest
+    np.testing.assert_allclose(inner.predict(equalised, verbose=0), inner.predict(mel, verbose=0), atol=1e-4)
+
+
 def test_half_precision_keeps_spectrograms_and_probabilities_single():
     """The precision of a GPU, here on the CPU."""
     before = keras.config.dtype_policy()
