@@ -192,6 +192,17 @@ def test_the_listening_room_by_keys(report):
     assert found["scores"][1] == "1 of 2 right; by guessing: 75.0 % of listeners do as well."
 
 
+def test_a_failed_notebook_shows_no_figure_of_an_earlier_execution(notebooks, tmp_path, executor):
+    shutil.copy(notebooks / "01_first.ipynb", notebooks / "01_data.ipynb")
+    job = execution.Job("01_data", notebooks / "01_data.ipynb", tmp_path / "out", {})
+    (tmp_path / "out" / "figures").mkdir(parents=True)
+    (tmp_path / "out" / "figures" / "spectrograms.png").write_bytes(picture())
+    for failing, shown in ((set(), True), ({"01_data"}, False)):
+        executor.failing = failing
+        front = pages.write([job], {"01_data": job.run(executor)}, tmp_path / "report")
+        assert ("<img" in front.read_text()) == shown
+
+
 def test_headings_of_papermill_are_left_out(notebooks, tmp_path):
     notebook = nbformat.read(notebooks / "01_first.ipynb", 4)
     tagged = nbformat.v4.new_markdown_cell("An Exception was encountered", metadata={"tags": [pages.BANNER]})
