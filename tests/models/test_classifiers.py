@@ -69,7 +69,7 @@ def test_too_short_segments_and_too_few_genres_are_named():
     [
         # Layer normalisation of 255 x 4 has a scale and an offset each; an LSTM has four gates.
         ("lstm", 2 * 255 * 4 + 4 * (100 * (4 + 100) + 100) + 100 * 3 + 3),
-        ("pooled", 1 + 4 * 4 + 4 * 5 * 128 + 128 * 5 * 256 + 256 * 3 * 256 + 4 * (128 + 256 + 256) + 3 * 256 * 3 + 3),
+        ("pooled", 1 + 4 * 4 + 4 * 5 * 128 + 3 * (128 * 128 + 128 * 256 + 256 * 256) + 4 * 768 + 3 * 256 * 3 + 3),
     ],
 )
 def test_the_other_heads_count_what_they_should(head, parameters):
