@@ -126,6 +126,7 @@ def test_no_space_for_a_cache(tmp_path, monkeypatch):
 
 
 def test_no_network_for_a_download(said, tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: namedtuple("usage", "free")(1 << 40))
     monkeypatch.setattr(transfer, "WAIT", 0.0)
     status, line = said("download", "fma_small", "--data-dir", tmp_path, "--from", "http://127.0.0.1:9")
     assert status == 1
