@@ -22,6 +22,7 @@ except ModuleNotFoundError:  # CPython 3.10, for which jupytext installs it
 
 HERE = Path(__file__).resolve().parent
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
+ID = re.compile(r"cell-\d+")  # of the cells that come from a script
 SOURCE = re.compile(r'^SOURCE = ".*?"', re.MULTILINE)
 TITLE = re.compile(r"^# # .*\n#\n", re.MULTILINE)
 BADGE = re.compile(r"^# \[!\[Colab\]\(.*\n#\n", re.MULTILINE)
@@ -39,17 +40,19 @@ def generate(script):
 
 
 def is_ahead(script):
-    """Returns whether the notebook of a script was edited after it, and run: its cells would be lost.
+    """Returns whether the notebook of a script was edited after it, and run or given cells of its own, which would be lost.
 
-    JupyterLab with Jupytext, which `make setup` installs, writes both at once; other editors only the notebook.
+    JupyterLab with Jupytext, which `make setup` installs, writes both at once; other editors only the notebook. Without either
+    sign, a notebook that differs is one that Git has written, or an earlier script.
     """
     target = script.with_suffix(".ipynb")
     try:
         notebook = nbformat.read(target, 4)
     except (OSError, ValueError):  # there is none, or it is damaged
         return False
+    own = any(not ID.fullmatch(cell.get("id", "cell-0")) for cell in notebook.cells)
     ran = any(cell.get("execution_count") or cell.get("outputs") for cell in notebook.cells)
-    if not ran or target.stat().st_mtime < script.stat().st_mtime:
+    if not (own or ran) or target.stat().st_mtime < script.stat().st_mtime:
         return False
     return [cell.source for cell in notebook.cells] != [cell.source for cell in nbformat.reads(generate(script), 4).cells]
 
@@ -105,8 +108,8 @@ def main():
     modes = parser.parse_args()
     scripts, stale = sorted(HERE.glob("[0-9]*.py")), []
     if ahead := [f"notebooks/{script.stem}.ipynb" for script in scripts if not modes.check and is_ahead(script)]:
-        remedy = f"`jupytext --sync {' '.join(ahead)}` takes their cells over; or delete what you do not want"
-        print(f"Edited and run beside their scripts: {', '.join(ahead)}. {remedy}", file=sys.stderr)
+        remedy = f"`.venv/bin/jupytext --sync {' '.join(ahead)}` takes their cells over; or delete what you do not want"
+        print(f"Edited beside their scripts: {', '.join(ahead)}. {remedy}", file=sys.stderr)
         return 1
     if modes.stamp:
         found = find_address()

@@ -1,6 +1,7 @@
 """Files as bytes: looking around in a file, and a selection of its bytes as a file of its own."""
 
 import bisect
+import errno
 import io
 import itertools
 import os
@@ -116,8 +117,15 @@ def for_decoder(path, pieces, *, copy=True):
     excerpt = Excerpt(path, pieces)
     if not copy or len(excerpt) > IN_MEMORY or not hasattr(os, "memfd_create"):
         return io.BufferedReader(excerpt, BLOCK)  # mpg123 reads twice a frame
-    with excerpt:
-        return excerpt.copied(os.memfd_create("excerpt"))
+    number = os.memfd_create("excerpt")
+    try:
+        with excerpt:
+            return excerpt.copied(number)
+    except OSError as error:
+        os.close(number)
+        if error.errno not in (errno.EINVAL, errno.ENOSYS):  # by which a file system says that it does not copy
+            raise
+    return for_decoder(path, pieces, copy=False)
 
 
 def _size(piece):

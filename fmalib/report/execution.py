@@ -130,7 +130,7 @@ def check_data(jobs):
     """Raises ValueError where a data set among the parameters is not there: all jobs would fail by it, one after another."""
     for name, folder in {(job.parameters.get("dataset", "synth"), job.parameters.get("data_dir")) for job in jobs}:
         try:
-            datasets.find_root(name, folder)
+            datasets.find_root(str(name), str(folder or ""))  # a number, where YAML has a folder with such a name
         except OSError as error:
             raise ValueError(error) from error
 

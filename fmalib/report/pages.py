@@ -19,6 +19,8 @@ TEMPLATES = Path(str(resources.files("fmalib.report"))) / "templates"
 STATIC = ("style.css", "listening.js")
 PARAMETERS = re.compile(r"^Parameters: (.*)$", re.MULTILINE)
 BANNER = "papermill-error-cell-tag"
+# Where a path may begin in JSON, also behind an escape or a colour of the terminal; not in an address, a longer path, an image.
+BEGINNING = r"(?:(?<![\w+/.-])|(?<=\\[nrt])|(?<=\[\dm)|(?<=\d\dm))"
 OUT_DIR = re.compile(r"out_dir='[^']*'(, )?")  # a folder of this machine tells a reader nothing
 
 
@@ -101,7 +103,7 @@ def _read(job):
     try:
         text = job.executed.read_text(encoding="utf-8")
         for folder in (paths.project_root(), job.folder.parent):
-            text = text.replace(f"{folder}/", "") if len(folder.parts) > 1 else text
+            text = re.sub(f"{BEGINNING}{re.escape(str(folder))}/", "", text) if len(folder.parts) > 1 else text
         notebook = nbformat.reads(text, 4)
     except (OSError, ValueError):  # the kernel did not even start
         notebook = nbformat.read(job.source, 4)

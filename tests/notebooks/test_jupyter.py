@@ -102,12 +102,17 @@ def test_running_alone_changes_nothing(repository, save):
     assert hook(repository).returncode == 0 and changed(repository) == {}
 
 
+@pytest.mark.parametrize("run", [True, False])
 @pytest.mark.parametrize("stamp", [[], ["--stamp"]])
-def test_cells_that_only_the_notebook_has_are_not_lost(repository, stamp):
+def test_cells_that_only_the_notebook_has_are_not_lost(repository, stamp, run):
     path = repository / "notebooks" / f"{NAME}.ipynb"
-    nbformat.write(session(path), path)  # by an editor that knows nothing of scripts
+    notebook = session(path)
+    for cell in notebook.cells:
+        if cell.cell_type == "code" and not run:
+            cell.execution_count, cell.outputs = None, []
+    nbformat.write(notebook, path)  # by an editor that knows nothing of scripts
     done = hook(repository, *stamp)
     assert done.returncode == 1 and NEW in path.read_text(encoding="utf-8")
-    assert f"`jupytext --sync notebooks/{NAME}.ipynb` takes their cells over" in done.stderr
+    assert f"`.venv/bin/jupytext --sync notebooks/{NAME}.ipynb` takes their cells over" in done.stderr
     jupytext.cli.jupytext(["--quiet", "--sync", str(path)])
     assert hook(repository).returncode == 0 and changed(repository)[f"notebooks/{NAME}.py"] == ["+", "+# %%", f"+{NEW}"]

@@ -117,6 +117,14 @@ def test_each_data_set_has_a_folder(fake, tmp_path, monkeypatch):
         assert fake.executor.parameters[-1]["out_dir"] == str(tmp_path / "outputs" / "sweep" / name / "high" / "seed_0")
 
 
+def test_a_folder_may_have_a_number_as_its_name(fake, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "1990").mkdir()
+    file = tmp_path / "sweep.yaml"
+    file.write_text(file.read_text().replace("configurations:", "parameters: {dataset: 1990}\nconfigurations:"))
+    assert sweep.main([str(file), "--seeds", "0"], fake.executor) == 0
+
+
 def edit_parameter(folder):
     file = folder / "sweep.yaml"
     file.write_text(file.read_text().replace("latent: 64", "latent: 65"))

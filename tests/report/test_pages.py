@@ -4,6 +4,7 @@ import html.parser
 import json
 import re
 import shutil
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -156,11 +157,26 @@ def test_paths_are_those_of_the_project_or_of_the_results(notebooks, tmp_path, e
         notebook.cells[2].outputs = [nbformat.v4.new_output("stream", name="stdout", text=printed)]
         nbformat.write(notebook, job.executed)
         pages.write([job], {"01_first": record}, out / "report")
+        page = (out / "report" / "01_first.html").read_text()
         expected = {
             "fmalib": f"01_first/metrics.json fmalib/runs.py {tmp_path}/a.wav",
             "elsewhere": "out/01_first/metrics.json project/fmalib/runs.py a.wav",
         }
-        assert expected[name] in (out / "report" / "01_first.html").read_text()
+        assert expected[name] in page
+
+
+def test_what_only_looks_like_a_path_stays(notebooks, tmp_path, executor, monkeypatch):
+    """In a container, the project may be `/app`; base64 is full of slashes."""
+    monkeypatch.setattr(pages.paths, "project_root", lambda: Path("/app"))
+    job = execution.Job("01_first", notebooks / "01_first.ipynb", tmp_path / "out" / "01_first", {})
+    record = job.run(executor)
+    notebook = nbformat.read(job.executed, 4)
+    printed = "/app/a\n/app/b /usr/app/c https://a.org/app/d \x1b[32m/app/e\x1b[0m\t/app/f"
+    notebook.cells[2].outputs = [nbformat.v4.new_output("error", ename="E", evalue=printed, traceback=[printed])]
+    nbformat.write(notebook, job.executed)
+    read = pages._read(job).cells[2].outputs[0]
+    assert read.evalue == read.traceback[0] == "a\nb /usr/app/c https://a.org/app/d \x1b[32me\x1b[0m\tf"
+    assert record["error"] is None
 
 
 def test_the_folder_is_written_anew(report, notebooks, executor):
