@@ -19,8 +19,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 # The exact set that CI tested with this Python, where there is one; else the ranges of requirements.txt.
-VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
 CONSTRAINTS := $(wildcard .ci/constraints-$(VERSION).txt)
+
+# A mistyped variable would change nothing, without a word.
+KNOWN := PYTHON DATASET DATA_DIR NAMES SEEDS MUSIC DATA SONGS BASELINES JSON FULL
+UNKNOWN := $(filter-out $(KNOWN),$(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name))))
+$(if $(UNKNOWN),$(error No such variable; there are $(KNOWN). Received: $(UNKNOWN)))
 
 .PHONY: setup test test-slow test-faults test-tfio test-colab lint format mutants bench-train bench-data bench-codec sweep report tables notebooks clean
 .DELETE_ON_ERROR:
@@ -28,10 +33,11 @@ CONSTRAINTS := $(wildcard .ci/constraints-$(VERSION).txt)
 setup: .venv/installed
 
 .venv/installed: requirements.txt pyproject.toml $(CONSTRAINTS)
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' || \
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null || \
 		{ echo "fmalib needs CPython 3.10 to 3.13; name one: make PYTHON=python3.12. Received: $(PYTHON) $(VERSION)"; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(addprefix --constraint ,$(CONSTRAINTS)) --editable '.[dask,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(addprefix --constraint ,$(CONSTRAINTS)) --editable '.[dask,dev]' || \
+		{ echo "Packages are missing: look at pip's error, at the network and at the disk; the same command goes on"; exit 1; }
 	@touch $@
 
 test: setup

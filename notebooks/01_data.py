@@ -1,15 +1,3 @@
-# ---
-# jupyter:
-#   jupytext:
-#     text_representation:
-#       extension: .py
-#       format_name: percent
-#   kernelspec:
-#     display_name: Python 3
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown]
 # # What is in the data set?
 #
@@ -39,15 +27,15 @@ if not getattr(find_spec("fmalib"), "origin", None):
     raise SystemExit(f"fmalib is not installed: {advice}")
 
 # %% tags=["parameters"]
-dataset = "synth"  # synth, fma_small, fma_medium, fma_large, fma_full, or a folder with one subfolder per genre
-data_dir = ""  # folder that holds fma_metadata and fma_small; a folder of genres is looked up in it too
-out_dir = "outputs/01_data"  # where metrics.json, figures and audio go
-seed = 0  # of the draw of the tracks that are shown
-quick = False  # ten tracks a genre, to see that everything runs
+dataset: str = "synth"  # synth, fma_small, fma_medium, fma_large, fma_full, or a folder with one subfolder per genre
+data_dir: str = ""  # folder that holds fma_metadata and fma_small; a folder of genres is looked up in it too
+out_dir: str = "outputs/01_data"  # where metrics.json, figures and audio go
+seed: int = 0  # of the draw of the tracks that are shown
+quick: bool = False  # ten tracks a genre, to see that everything runs
 # less often changed
-split = "official"  # official, or random70 as in the original study, which leaks artists
-tracks_per_genre = 0  # at most this many tracks a genre, three or more; 0 takes all, or makes 40 for synth
-sample_rate = 44100  # Hz
+split: str = "official"  # official, or random70 as in the original study, which leaks artists
+tracks_per_genre: int = 0  # at most this many tracks a genre, three or more; 0 takes all, or makes 40 for synth
+sample_rate: int = 44100  # Hz
 
 # %%
 from fmalib import notebook  # fmalib before TensorFlow and Keras, whose settings it makes

@@ -1,15 +1,3 @@
-# ---
-# jupyter:
-#   jupytext:
-#     text_representation:
-#       extension: .py
-#       format_name: percent
-#   kernelspec:
-#     display_name: Python 3
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown]
 # # Can a genre be read from an autoencoder's latent?
 #
@@ -42,30 +30,30 @@ if not getattr(find_spec("fmalib"), "origin", None):
     raise SystemExit(f"fmalib is not installed: {advice}")
 
 # %% tags=["parameters"]
-dataset = "synth"  # synth, fma_small, fma_medium, fma_large, fma_full, or a folder with one subfolder per genre
-data_dir = ""  # folder that holds fma_metadata and fma_small; a folder of genres is looked up in it too
-out_dir = "outputs/03_classifier"  # where metrics.json, the classifier, figures and audio go
-seed = 0  # of initial weights, crops, augmentation and permuted labels
-quick = False  # ten tracks a genre and at most two epochs, to see that everything runs
-domain = "time"  # of the autoencoder, time or frequency
-latent = 32  # channels of the latent; 32 in the original study's time domain
-systems = "patches_svm,patches_random,latent_finetuned,latent_frozen,latent_linear,cnn,mel_pca"  # the chosen one first
+dataset: str = "synth"  # synth, fma_small, fma_medium, fma_large, fma_full, or a folder with one subfolder per genre
+data_dir: str = ""  # folder that holds fma_metadata and fma_small; a folder of genres is looked up in it too
+out_dir: str = "outputs/03_classifier"  # where metrics.json, the classifier, figures and audio go
+seed: int = 0  # of initial weights, crops, augmentation and permuted labels
+quick: bool = False  # ten tracks a genre and at most two epochs, to see that everything runs
+domain: str = "time"  # of the autoencoder, time or frequency
+latent: int = 32  # channels of the latent; 32 in the original study's time domain
+systems: str = "patches_svm,patches_random,latent_finetuned,latent_frozen,latent_linear,cnn,mel_pca"  # the chosen one first
 # less often changed
-split = "official"  # official, or random70 as in the original study, which leaks artists
-folds = 0  # of cross-validation; 0 takes 5 below 400 tracks of a folder data set, else one split; 1 is one split
-tracks_per_genre = 0  # at most this many tracks a genre, three or more; 0 takes all, or makes 40 for synth
-encoder = "study"  # or patches, pretrained, learned; frequency has sparse, pca, shallow, deep, lstm, variational, denoising
-unlabelled = ""  # folder with more music, of any genre, on which our autoencoder of patches trains besides
-segments = 5  # of a test track, which vote
-seeds = 1  # trainings of each system, from seed up
-learning_curve = "patches_svm,mfcc_svm"  # systems, a comma list, over the share of training artists; may be empty
-leaky = "mfcc_svm"  # systems, a comma list, also measured on the random70 split; may be empty
-sample_rate = 0  # Hz; 0 takes the study's, 44100 in the time domain and 8000 in the frequency domain
-epochs_autoencoder = 20  # at most
-epochs_frozen = 20  # at most, of the head on the frozen encoder
-epochs_finetuned = 20  # at most, of head and encoder together
-epochs_network = 24  # at most, of networks trained from scratch
-recording = ""  # an audio file to classify over time; empty takes a test track
+split: str = "official"  # official, or random70 as in the original study, which leaks artists
+folds: int = 0  # of cross-validation; 0 takes 5 below 400 tracks of a folder data set, else one split; 1 is one split
+tracks_per_genre: int = 0  # at most this many tracks a genre, three or more; 0 takes all, or makes 40 for synth
+encoder: str = "study"  # or patches, pretrained, learned; in frequency sparse, pca, shallow, deep, lstm, variational, denoising
+unlabelled: str = ""  # folder with more music, of any genre, on which our autoencoder of patches trains besides
+segments: int = 5  # of a test track, which vote
+seeds: int = 1  # trainings of each system, from seed up
+learning_curve: str = "patches_svm,mfcc_svm"  # systems, a comma list, over the share of training artists; may be empty
+leaky: str = "mfcc_svm"  # systems, a comma list, also measured on the random70 split; may be empty
+sample_rate: int = 0  # Hz; 0 takes the study's, 44100 in the time domain and 8000 in the frequency domain
+epochs_autoencoder: int = 20  # at most
+epochs_frozen: int = 20  # at most, of the head on the frozen encoder
+epochs_finetuned: int = 20  # at most, of head and encoder together
+epochs_network: int = 24  # at most, of networks trained from scratch
+recording: str = ""  # an audio file to classify over time; empty takes a test track
 
 # %%
 from fmalib import notebook  # fmalib before TensorFlow and Keras, whose settings it makes
@@ -377,7 +365,7 @@ if setup.lists["leaky"] and split == "official":
         loose_data = datasets.load(**source, split="random70")
         loose_decoded = audio_cache.build(loose_data, rate)
         loose = [comparison.prepare(part, loose_decoded, **settings) for part in datasets.folds(loose_data, n_folds)]
-        for name in setup.lists["leaky"]:
+        for name in genre_systems.possible(setup.lists["leaky"], encoder):
             leaky_accuracy[name] = genre_systems.run(name, loose, seed).summary()["accuracy_vote"]
             print(f"{name}: {leaky_accuracy[name]:.1%} on random70 (LEAKY, {sum(len(fold.test) for fold in loose)} tracks)")
     except ValueError as error:  # with a handful of tracks, a split may be empty
@@ -530,7 +518,7 @@ setup.show(figure, "calibration")
 # trains on all tracks, since it needs no labels. Validation keeps its labels and still selects.
 
 # %%
-curved = setup.lists["learning_curve"][: 1 if quick else None]
+curved = genre_systems.possible(setup.lists["learning_curve"], encoder)[: 1 if quick else None]
 artist_curves = {name: genre_systems.learning_curve(name, compared, (0.25, 0.5, 1.0), seed) for name in curved}
 if artist_curves:
     title = f"{data.name}: {len(test)} test tracks, seed {seed}"

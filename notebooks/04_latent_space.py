@@ -1,15 +1,3 @@
-# ---
-# jupyter:
-#   jupytext:
-#     text_representation:
-#       extension: .py
-#       format_name: percent
-#   kernelspec:
-#     display_name: Python 3
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown]
 # # Do maps of the latent space show genres?
 #
@@ -40,24 +28,24 @@ if not getattr(find_spec("fmalib"), "origin", None):
     raise SystemExit(f"fmalib is not installed: {advice}")
 
 # %% tags=["parameters"]
-dataset = "synth"  # synth, fma_small, fma_medium, fma_large, fma_full, or a folder with one subfolder per genre
-data_dir = ""  # folder that holds fma_metadata and fma_small; a folder of genres is looked up in it too
-out_dir = "outputs/04_latent_space"  # for metrics.json, map.html, figures and audio
-seed = 0  # of initial weights, crops and maps
-quick = False  # ten tracks a genre and at most two epochs, to see that everything runs
-encoder = "study"  # or patches, pretrained, learned; frequency has sparse, pca, shallow, deep, lstm, variational, denoising
-latent = 64  # channels of the latent; the study had 512 to 32 in frequency, 32 in time
-methods = "all"  # of maps, a comma list such as pca,lda,tsne,umap; a wrong name lists them all
-features = "patches,patches_untrained,latent,untrained,denoising,linear,classifier,codec,log_mel,mfcc"  # details of the first
+dataset: str = "synth"  # synth, fma_small, fma_medium, fma_large, fma_full, or a folder with one subfolder per genre
+data_dir: str = ""  # folder that holds fma_metadata and fma_small; a folder of genres is looked up in it too
+out_dir: str = "outputs/04_latent_space"  # for metrics.json, map.html, figures and audio
+seed: int = 0  # of initial weights, crops and maps
+quick: bool = False  # ten tracks a genre and at most two epochs, to see that everything runs
+encoder: str = "study"  # or patches, pretrained, learned; in frequency sparse, pca, shallow, deep, lstm, variational, denoising
+latent: int = 64  # channels of the latent; the study had 512 to 32 in frequency, 32 in time
+methods: str = "all"  # of maps, a comma list such as pca,lda,tsne,umap; a wrong name lists them all
+features: str = "patches,patches_untrained,latent,untrained,denoising,linear,classifier,codec,log_mel,mfcc"  # first in detail
 # less often changed
-tracks_per_genre = 0  # at most this many tracks a genre, three or more; 0 takes all, or makes 40 for synth
-domain = "frequency"  # of the autoencoder, frequency or time
-segments = 3  # of each track, 8.2 s each
-points = "auto"  # mapped segments, test or all; auto is test unless that has fewer than ten artists
-max_points = 2000  # segments in a map at most, drawn by seed
-epochs = 6  # at most, of each autoencoder
-epochs_classifier = 8  # at most, with the encoder frozen, and again with everything trained
-min_segments = 256  # an epoch has at least this many segments, so small data sets give several crops of each track
+tracks_per_genre: int = 0  # at most this many tracks a genre, three or more; 0 takes all, or makes 40 for synth
+domain: str = "frequency"  # of the autoencoder, frequency or time
+segments: int = 3  # of each track, 8.2 s each
+points: str = "auto"  # mapped segments, test or all; auto is test unless that has fewer than ten artists
+max_points: int = 2000  # segments in a map at most, drawn by seed
+epochs: int = 6  # at most, of each autoencoder
+epochs_classifier: int = 8  # at most, with the encoder frozen, and again with everything trained
+min_segments: int = 256  # an epoch has at least this many segments, so small data sets give several crops of each track
 
 # %%
 from fmalib import notebook  # fmalib before TensorFlow and Keras, whose settings it makes

@@ -1,15 +1,3 @@
-# ---
-# jupyter:
-#   jupytext:
-#     text_representation:
-#       extension: .py
-#       format_name: percent
-#   kernelspec:
-#     display_name: Python 3
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown]
 # # Does an autoencoder compress music better than the simplest coder?
 #
@@ -43,21 +31,21 @@ if not getattr(find_spec("fmalib"), "origin", None):
     raise SystemExit(f"fmalib is not installed: {advice}")
 
 # %% tags=["parameters"]
-dataset = "synth"  # synth, fma_small, fma_medium, fma_large, fma_full, or a folder with one subfolder per genre
-data_dir = ""  # folder that holds fma_metadata and fma_small; a folder of genres is looked up in it too
-latents = "512,256,128,64,32"  # channels of the latent in the sweep, a comma list
-architecture_latent = 64  # values a frame in the table of architectures
-losses = "mse,l1,mse_tv,stft_l1,stft_l2,log_stft_l1,log_stft_l2"  # of the time domain, a comma list
-epochs = 2  # at most; 50 in the study
-demo_seconds = 8.0  # of one song, at ten bitrates
-file_clips = 4  # test clips in the section on files, each of another artist; up to three of them are heard
-quick = False  # ten tracks a genre, one latent size, two architectures, one epoch, to see that everything runs
+dataset: str = "synth"  # synth, fma_small, fma_medium, fma_large, fma_full, or a folder with one subfolder per genre
+data_dir: str = ""  # folder that holds fma_metadata and fma_small; a folder of genres is looked up in it too
+latents: str = "512,256,128,64,32"  # channels of the latent in the sweep, a comma list
+architecture_latent: int = 64  # values a frame in the table of architectures
+losses: str = "mse,l1,mse_tv,stft_l1,stft_l2,log_stft_l1,log_stft_l2"  # of the time domain, a comma list
+epochs: int = 2  # at most; 50 in the study
+demo_seconds: float = 8.0  # of one song, at ten bitrates
+file_clips: int = 4  # test clips in the section on files, each of another artist; up to three of them are heard
+quick: bool = False  # ten tracks a genre, one latent size, two architectures, one epoch, to see that everything runs
 # less often changed
-out_dir = "outputs/05_compression"  # where metrics.json, figures and audio go
-seed = 0  # of initial weights and crops
-split = "official"  # official, or random70 as in the original study, which leaks artists
-tracks_per_genre = 0  # at most this many tracks a genre, three or more; 0 takes all, or makes 40 for synth
-min_segments = 128  # an epoch has at least this many segments: small data sets give several crops of each track
+out_dir: str = "outputs/05_compression"  # where metrics.json, figures and audio go
+seed: int = 0  # of initial weights and crops
+split: str = "official"  # official, or random70 as in the original study, which leaks artists
+tracks_per_genre: int = 0  # at most this many tracks a genre, three or more; 0 takes all, or makes 40 for synth
+min_segments: int = 128  # an epoch has at least this many segments: small data sets give several crops of each track
 
 # %%
 from fmalib import notebook  # fmalib before TensorFlow and Keras, whose settings it makes

@@ -21,6 +21,7 @@ except ModuleNotFoundError:  # CPython 3.10, for which jupytext installs it
     import tomli as tomllib
 
 HERE = Path(__file__).resolve().parent
+KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 SOURCE = re.compile(r'^SOURCE = ".*?"', re.MULTILINE)
 TITLE = re.compile(r"^# # .*\n#\n", re.MULTILINE)
 BADGE = re.compile(r"^# \[!\[Colab\]\(.*\n#\n", re.MULTILINE)
@@ -33,7 +34,7 @@ def generate(script):
     for number, cell in enumerate(notebook.cells):
         cell.id = f"cell-{number:02d}"
     notebook.nbformat, notebook.nbformat_minor = 4, 5
-    notebook.metadata = {"kernelspec": notebook.metadata["kernelspec"], "language_info": {"name": "python"}}
+    notebook.metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
     return nbformat.writes(notebook) + "\n"
 
 
@@ -80,20 +81,38 @@ def stamp(text, name, address):
     return TITLE.sub(lambda title: title[0] + badge, text, count=1)
 
 
+def is_ahead(notebook, script, text):
+    """Returns whether a notebook was edited after its script, and run: nothing carried its cells over, and they would be lost.
+
+    JupyterLab with Jupytext, which `make setup` installs, writes both at once; other editors only the notebook.
+    """
+    try:
+        cells, generated = nbformat.read(notebook, 4).cells, nbformat.reads(text, 4).cells
+    except (OSError, ValueError):  # there is none, or it is damaged
+        return False
+    ran = any(cell.get("execution_count") or cell.get("outputs") for cell in cells)
+    later = notebook.stat().st_mtime > script.stat().st_mtime
+    return ran and later and [cell.source for cell in cells] != [cell.source for cell in generated]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     modes = parser.add_mutually_exclusive_group()
     modes.add_argument("--check", action="store_true", help="write nothing, fail if a notebook is not what its script gives")
     modes.add_argument("--stamp", action="store_true", help="first write the repository's address into the scripts")
-    modes = parser.parse_args()
-    scripts, stale = sorted(HERE.glob("[0-9]*.py")), []
+    modes, stale, address = parser.parse_args(), [], ""
     if modes.stamp:
-        found = find_address()
-        print(f"Address: {found or 'none; name an origin on the web, or [project.urls] Repository in pyproject.toml'}")
-        for script in scripts:
-            script.write_text(stamp(script.read_text(encoding="utf-8"), script.stem, found), encoding="utf-8")
-    for script in scripts:
+        address = find_address()
+        print(f"Address: {address or 'none; name an origin on the web, or [project.urls] Repository in pyproject.toml'}")
+    for script in sorted(HERE.glob("[0-9]*.py")):
         target, text = script.with_suffix(".ipynb"), generate(script)
+        if not modes.check and is_ahead(target, script, text):
+            remedy = f"`jupytext --sync notebooks/{target.name}` takes its cells into the script; or delete the notebook"
+            print(f"{target.name} was edited and run, and {script.name} was not: {remedy}", file=sys.stderr)
+            return 1
+        if modes.stamp:
+            script.write_text(stamp(script.read_text(encoding="utf-8"), script.stem, address), encoding="utf-8")
+            text = generate(script)
         if not target.exists() or target.read_text(encoding="utf-8") != text:
             stale.append(target.name)
             if not modes.check:

@@ -10,6 +10,7 @@ import jinja2
 import nbformat
 from nbconvert import HTMLExporter
 
+from fmalib import paths
 from fmalib.report import execution, listening
 from fmalib.report.media import Media, unpack
 from fmalib.report.plan import PLANS, text
@@ -92,9 +93,15 @@ def _entry(job, record, media):
 
 
 def _read(job):
-    """Returns the executed notebook without papermill's headings of errors; its source where nothing was executed."""
+    """Returns the executed notebook without papermill's headings of errors; its source where nothing was executed.
+
+    Paths in it are relative to the project, or to the folder of all results: those of a machine tell a reader nothing.
+    """
     try:
-        notebook = nbformat.read(job.executed, 4)
+        text = job.executed.read_text(encoding="utf-8")
+        for folder in (paths.project_root(), job.folder.parent):
+            text = text.replace(f"{folder}/", "") if len(folder.parts) > 1 else text
+        notebook = nbformat.reads(text, 4)
     except (OSError, ValueError):  # the kernel did not even start
         notebook = nbformat.read(job.source, 4)
     notebook.cells = [cell for cell in notebook.cells if BANNER not in cell.metadata.get("tags", [])]

@@ -1,5 +1,6 @@
 """The form of all notebooks: pairs in sync, first cells in order, short cells, something to try."""
 
+import ast
 import os
 import re
 import shutil
@@ -8,7 +9,9 @@ import sys
 
 import nbformat
 import pytest
+from click.testing import CliRunner
 from helpers import REPOSITORY
+from papermill.cli import papermill as papermill_command
 
 NOTEBOOKS = sorted((REPOSITORY / "notebooks").glob("[0-9]*.ipynb"))
 NAMES = {"01_data", "02_autoencoder", "03_classifier", "04_latent_space", "05_compression", "06_clusters", "07_codec"}
@@ -102,7 +105,7 @@ def test_every_parameter_has_a_comment(path):
             continue
         code, comment = line.split("  # ")
         assert comment and "=" not in comment
-        names.add(code.split(" = ")[0])
+        names.add(code.partition(":")[0])
     assert names >= COMMON
 
 
@@ -121,3 +124,16 @@ def test_there_is_something_to_try(path):
 @pytest.mark.parametrize("name, least", [("02_autoencoder", 5), ("03_classifier", 8)])
 def test_the_networks_are_in_the_notebook(name, least):
     assert (REPOSITORY / "notebooks" / f"{name}.py").read_text(encoding="utf-8").count("layers.") >= least
+
+
+@each_notebook
+def test_papermill_prints_every_parameter_with_its_type_and_help(path):
+    done = CliRunner().invoke(papermill_command, ["--help-notebook", str(path)])
+    assert done.exit_code == 0
+    printed = " ".join(done.output.split(f"Parameters inferred for notebook '{path}':\n")[1].split())
+    for line in cells_of(path)[2].source.splitlines():
+        if not line.startswith("#"):
+            name, kind, default, about = re.fullmatch(r"(\w+): (\w+) = (.*)  # (.*)", line).groups()
+            assert type(ast.literal_eval(default)).__name__ == kind
+            assert f"{name}: {kind} (default {default}) {about}" in printed
+    assert "Unknown" not in printed

@@ -111,7 +111,8 @@ def test_a_second_call_runs_nothing_and_prints_the_same_table(fake, capsys):
 
 def test_each_data_set_has_a_folder(fake, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for given, name in (["-p", "dataset", "/my/songs"], "songs"), ([], ""):
+    (tmp_path / "my" / "songs").mkdir(parents=True)
+    for given, name in (["-p", "dataset", "my/songs"], "songs"), ([], ""):
         assert sweep.main([str(tmp_path / "sweep.yaml"), "--seeds", "0", *given], fake.executor) == 0
         assert fake.executor.parameters[-1]["out_dir"] == str(tmp_path / "outputs" / "sweep" / name / "high" / "seed_0")
 

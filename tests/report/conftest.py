@@ -18,7 +18,11 @@ SOURCES = {
         'dataset = "synth"  # name\nseed = 0  # number',
         "1 + 1",
     ],
-    "02_second": ["# What is second?", 'dataset = "synth"  # name\nwidth = 3  # of nothing', 'setup.show(figure, "bars")'],
+    "02_second": [
+        "# What is second?",
+        'dataset: str = "synth"  # name\nwidth: int = 3  # of nothing',
+        'setup.show(figure, "bars")',
+    ],
 }
 
 
