@@ -142,6 +142,7 @@ def check(colab, folder, name, notebook):
     after = colab.versions()
     assert {name: after.get(name) for name in colab.packages} == colab.packages
     assert {"fmalib", "lameenc", "papermill"} <= after.keys() - colab.packages.keys()
+    assert "No broken requirements" in colab.pip("check")
 
 
 @pytest.mark.parametrize("name", NOTEBOOKS)
