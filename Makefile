@@ -35,8 +35,9 @@ setup: .venv/installed
 .venv/installed: requirements.txt pyproject.toml $(CONSTRAINTS)
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null || \
 		{ echo "fmalib needs CPython 3.10 to 3.13; name one: make PYTHON=python3.12. Received: $(PYTHON) $(VERSION)"; exit 1; }
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(addprefix --constraint ,$(CONSTRAINTS)) --editable '.[dask,dev]' || \
+	@echo "Installing fmalib and its packages into .venv, which takes some minutes"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(addprefix --constraint ,$(CONSTRAINTS)) --editable '.[dask,dev]' || \
 		{ echo "Packages are missing: look at pip's error, at the network and at the disk; the same command goes on"; exit 1; }
 	@touch $@
 

@@ -69,7 +69,8 @@ def main(arguments=None):
 
 def parser():
     """Returns the parser of all commands; each has examples and `--traceback`."""
-    whole = argparse.ArgumentParser(prog="fmalib", description="An open laboratory for music autoencoders.")
+    epilog = "Each command has examples: fmalib encode --help"
+    whole = argparse.ArgumentParser(prog="fmalib", description="An open laboratory for music autoencoders.", epilog=epilog)
     whole.add_argument("--version", action="version", version=f"fmalib {fmalib.__version__}")
     commands = whole.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     classify = commands.add_parser("classify", help="name the genre of audio files", description=classify_files.__doc__)

@@ -38,6 +38,22 @@ def generate(script):
     return nbformat.writes(notebook) + "\n"
 
 
+def is_ahead(script):
+    """Returns whether the notebook of a script was edited after it, and run: its cells would be lost.
+
+    JupyterLab with Jupytext, which `make setup` installs, writes both at once; other editors only the notebook.
+    """
+    target = script.with_suffix(".ipynb")
+    try:
+        notebook = nbformat.read(target, 4)
+    except (OSError, ValueError):  # there is none, or it is damaged
+        return False
+    ran = any(cell.get("execution_count") or cell.get("outputs") for cell in notebook.cells)
+    if not ran or target.stat().st_mtime < script.stat().st_mtime:
+        return False
+    return [cell.source for cell in notebook.cells] != [cell.source for cell in nbformat.reads(generate(script), 4).cells]
+
+
 def web_address(remote):
     """Returns the https address of a Git remote, without credentials; an empty string where it is none on the web."""
     short = re.fullmatch(r"(?:[^@/:]+@)?([^@/:]+):([^/].*)", remote)  # git@github.com:owner/name.git
@@ -81,38 +97,24 @@ def stamp(text, name, address):
     return TITLE.sub(lambda title: title[0] + badge, text, count=1)
 
 
-def is_ahead(notebook, script, text):
-    """Returns whether a notebook was edited after its script, and run: nothing carried its cells over, and they would be lost.
-
-    JupyterLab with Jupytext, which `make setup` installs, writes both at once; other editors only the notebook.
-    """
-    try:
-        cells, generated = nbformat.read(notebook, 4).cells, nbformat.reads(text, 4).cells
-    except (OSError, ValueError):  # there is none, or it is damaged
-        return False
-    ran = any(cell.get("execution_count") or cell.get("outputs") for cell in cells)
-    later = notebook.stat().st_mtime > script.stat().st_mtime
-    return ran and later and [cell.source for cell in cells] != [cell.source for cell in generated]
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     modes = parser.add_mutually_exclusive_group()
     modes.add_argument("--check", action="store_true", help="write nothing, fail if a notebook is not what its script gives")
     modes.add_argument("--stamp", action="store_true", help="first write the repository's address into the scripts")
-    modes, stale, address = parser.parse_args(), [], ""
+    modes = parser.parse_args()
+    scripts, stale = sorted(HERE.glob("[0-9]*.py")), []
+    if ahead := [f"notebooks/{script.stem}.ipynb" for script in scripts if not modes.check and is_ahead(script)]:
+        remedy = f"`jupytext --sync {' '.join(ahead)}` takes their cells over; or delete what you do not want"
+        print(f"Edited and run beside their scripts: {', '.join(ahead)}. {remedy}", file=sys.stderr)
+        return 1
     if modes.stamp:
-        address = find_address()
-        print(f"Address: {address or 'none; name an origin on the web, or [project.urls] Repository in pyproject.toml'}")
-    for script in sorted(HERE.glob("[0-9]*.py")):
+        found = find_address()
+        print(f"Address: {found or 'none; name an origin on the web, or [project.urls] Repository in pyproject.toml'}")
+        for script in scripts:
+            script.write_text(stamp(script.read_text(encoding="utf-8"), script.stem, found), encoding="utf-8")
+    for script in scripts:
         target, text = script.with_suffix(".ipynb"), generate(script)
-        if not modes.check and is_ahead(target, script, text):
-            remedy = f"`jupytext --sync notebooks/{target.name}` takes its cells into the script; or delete the notebook"
-            print(f"{target.name} was edited and run, and {script.name} was not: {remedy}", file=sys.stderr)
-            return 1
-        if modes.stamp:
-            script.write_text(stamp(script.read_text(encoding="utf-8"), script.stem, address), encoding="utf-8")
-            text = generate(script)
         if not target.exists() or target.read_text(encoding="utf-8") != text:
             stale.append(target.name)
             if not modes.check:

@@ -26,6 +26,7 @@ from collections import namedtuple
 
 import nbformat
 import pytest
+import tensorflow as tf
 from data.conftest import fma_folder, write_fma  # noqa: F401  (fixtures)
 from helpers import REPOSITORY
 from IPython.core.interactiveshell import InteractiveShell
@@ -129,7 +130,7 @@ def test_no_network_for_packages(tmp_path):
     python.write_text('#!/bin/sh\ncase "$*" in *install*) echo "ERROR: of pip" >&2; exit 1 ;; *%d.%d*) echo 3.12 ;; esac\n')
     python.chmod(0o755)
     shutil.copy(python, tmp_path / ".venv" / "bin" / "python")
-    status, lines = make(tmp_path, "--silent", "setup", f"PYTHON={python}")
+    status, lines = make(tmp_path, "setup", f"PYTHON={python}")
     assert status == 2 and "ERROR: of pip" in lines
     assert "Packages are missing: look at pip's error, at the network and at the disk; the same command goes on" in lines
 
@@ -169,6 +170,13 @@ def test_mistyped_variable_of_make(tmp_path):
     done = subprocess.run(["make", "--dry-run", "report", "datset=x"], cwd=tmp_path, capture_output=True, text=True)
     assert status == done.returncode == 2
     assert re.search(r"No such variable; there are .*\bDATASET\b.*\. Received: datset\.", done.stderr)
+
+
+def test_mistyped_variable_of_make_is_not_one_that_is_read():
+    text = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
+    own = set(re.findall(r"^([A-Z]+) :=", text, re.MULTILINE))
+    (known,) = re.findall(r"^KNOWN := (.*)", text, re.MULTILINE)
+    assert set(re.findall(r"\$\(([A-Z_]+)\)", text)) - own == set(known.split())
 
 
 def test_mistyped_command(capsys):
@@ -222,10 +230,11 @@ def test_corrupt_clip_on_the_command_line(said, tmp_path):
 
 
 def test_no_gpu(in_notebook, tmp_path, monkeypatch):
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])
+    monkeypatch.setenv("PATH", str(tmp_path))
     lines = in_notebook("quick = True")
     assert ", no GPU" in lines[0] and lines[1].startswith("Parameters: ")
     (tmp_path / "nvidia-smi").touch(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     assert "TensorFlow cannot use this machine's GPU: pip install 'tensorflow[and-cuda]'" in in_notebook("quick = True")[1]
     monkeypatch.setitem(sys.modules, "google.colab", None)
     assert "No GPU: everything runs without one" in in_notebook("quick = True")[1]

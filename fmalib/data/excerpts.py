@@ -82,6 +82,18 @@ class Excerpt(io.RawIOBase):
         self._position += len(data)
         return len(data)
 
+    def copied(self, number):
+        """Returns the number of an open, empty file once it holds the excerpt; the system copies without a way through here."""
+        for piece in self._pieces:
+            if isinstance(piece, bytes):
+                os.write(number, piece)
+                continue
+            start, stop = piece
+            while start < stop and (sent := os.sendfile(number, self._file.fileno(), start, stop - start)):
+                start += sent
+        os.lseek(number, 0, os.SEEK_SET)
+        return number
+
     def close(self):
         """See `io.IOBase`."""
         self._file.close()
@@ -91,7 +103,7 @@ class Excerpt(io.RawIOBase):
         return self._ends[-1] if self._ends else 0
 
 
-def for_decoder(path, pieces):
+def for_decoder(path, pieces, *, copy=True):
     """Returns an excerpt as `soundfile.SoundFile` takes it: the number of an open file, or a file object.
 
     For a file object, libsndfile calls Python twice a frame, and threads wait for each other: two decoders together were slower
@@ -99,17 +111,13 @@ def for_decoder(path, pieces):
 
     Args:
         path, pieces: as for `Excerpt`.
+        copy: whether it may be copied; a decoder that only looks at the beginning is done sooner without.
     """
     excerpt = Excerpt(path, pieces)
-    if len(excerpt) > IN_MEMORY or not hasattr(os, "memfd_create"):
+    if not copy or len(excerpt) > IN_MEMORY or not hasattr(os, "memfd_create"):
         return io.BufferedReader(excerpt, BLOCK)  # mpg123 reads twice a frame
     with excerpt:
-        number = os.memfd_create("excerpt")
-        with open(number, "wb", closefd=False) as file:
-            while data := excerpt.read(1 << 20):
-                file.write(data)
-        os.lseek(number, 0, os.SEEK_SET)
-        return number
+        return excerpt.copied(os.memfd_create("excerpt"))
 
 
 def _size(piece):

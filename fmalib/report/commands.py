@@ -54,7 +54,10 @@ def run(options, execute=None, say=say):
         import papermill
 
         execute = papermill.execute_notebook
-    records = execution.run_all(jobs, execute, say, hint)
+    try:
+        records = execution.run_all(jobs, execute, say, hint)
+    finally:
+        hint("")
     page = pages.write(jobs, records, paths.resolve(options.out) / "report", say)
     failed = [name for name, record in records.items() if record["error"]]
     say(f"Report: {page}")

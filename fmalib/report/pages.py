@@ -70,7 +70,8 @@ def _entry(job, record, media):
     )
     printed = "".join(output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", []))
     parameters, given = PARAMETERS.search(printed), ", ".join(f"{name}={value!r}" for name, value in job.parameters.items())
-    figure = job.folder / "figures" / f"{plan.figure}.png" if plan else None
+    # After a failure, a figure there is one of an earlier execution.
+    figure = job.folder / "figures" / f"{plan.figure}.png" if plan and not record["error"] else None
     numbers = [
         {"name": number.name, "value": text(number.value, metrics), "cell": cell_of(notebook, number.cell)}
         for number in (plan.numbers if plan and metrics else ())

@@ -87,7 +87,7 @@ def test_papermill_prints_no_warning(tmp_path):
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=100)
     assert done.returncode == 0 and not done.stdout
     # papermill interrupts the kernel when it stops it, which the kernel of a busy machine reports.
-    before = done.stderr.split("[IPKernelApp] ERROR | KeyboardInterrupt")[0]
+    before = re.split(r"(?:\[IPKernelApp\] )?ERROR", done.stderr)[0]
     assert [line.split(":")[0] for line in before.splitlines()] == [
         "Input Notebook",
         "Output Notebook",

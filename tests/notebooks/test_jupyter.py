@@ -30,9 +30,9 @@ def changed(folder):
     }
 
 
-def hook(folder):
+def hook(folder, *options):
     """Runs the command of the first hook of `.pre-commit-config.yaml`; returns the finished process."""
-    return subprocess.run([sys.executable, "notebooks/pair.py"], cwd=folder, capture_output=True, text=True)
+    return subprocess.run([sys.executable, "notebooks/pair.py", *options], cwd=folder, capture_output=True, text=True)
 
 
 def by_jupytext(path, notebook):
@@ -102,11 +102,12 @@ def test_running_alone_changes_nothing(repository, save):
     assert hook(repository).returncode == 0 and changed(repository) == {}
 
 
-def test_cells_that_only_the_notebook_has_are_not_lost(repository):
+@pytest.mark.parametrize("stamp", [[], ["--stamp"]])
+def test_cells_that_only_the_notebook_has_are_not_lost(repository, stamp):
     path = repository / "notebooks" / f"{NAME}.ipynb"
     nbformat.write(session(path), path)  # by an editor that knows nothing of scripts
-    done = hook(repository)
+    done = hook(repository, *stamp)
     assert done.returncode == 1 and NEW in path.read_text(encoding="utf-8")
-    assert f"`jupytext --sync notebooks/{NAME}.ipynb` takes its cells into the script" in done.stderr
+    assert f"`jupytext --sync notebooks/{NAME}.ipynb` takes their cells over" in done.stderr
     jupytext.cli.jupytext(["--quiet", "--sync", str(path)])
     assert hook(repository).returncode == 0 and changed(repository)[f"notebooks/{NAME}.py"] == ["+", "+# %%", f"+{NEW}"]

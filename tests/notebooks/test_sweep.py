@@ -201,6 +201,8 @@ def test_time_left(capsys):
     [
         (CONFIGURATIONS, ["-p", "latents", "8"], "Received: latents"),
         (CONFIGURATIONS, ["-p", "seed", "8"], "Received: seed"),
+        (CONFIGURATIONS, ["-p", "dataset", "fma_small"], "fma_small needs data_dir"),
+        (CONFIGURATIONS, ["-p", "dataset", "my_musci"], "Received: dataset='my_musci'"),
         (CONFIGURATIONS.replace("low:", "a/b:"), [], "Received: 'a/b'"),
         (CONFIGURATIONS.replace("low:", "..:"), [], "Received: '..'"),
         (CONFIGURATIONS.replace("03_", "33_"), [], "33_classifier.ipynb"),
