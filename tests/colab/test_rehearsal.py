@@ -29,7 +29,7 @@ from helpers import OPTIONS, REPOSITORY, SMALL
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
-# CPython, the package that .ci/colab.txt leaves open, and where a copy of the repository is uploaded to.
+# A version of CPython, the package that .ci/colab.txt leaves open, and where a copy of the repository is uploaded to.
 STATES = {"2026-08": ("3.13", "numpy==2.1.3", "fmalib"), "2026-07": ("3.12", "numpy==2.0.2", "drive/MyDrive/my copy")}
 NOTEBOOKS = sorted(path.stem for path in (REPOSITORY / "notebooks").glob("[0-9]*.py"))
 FULL = bool(os.environ.get("FMALIB_COLAB_FULL"))
@@ -64,11 +64,20 @@ class Colab(NamedTuple):
         return {package["name"]: package["version"] for package in json.loads(self.pip("list", "--format", "json"))}
 
 
+def interpreter_of(version):
+    """Returns the path of a CPython that runs, or None; the command that pyenv puts on the path may only complain."""
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    for path in (shutil.which(f"python{version}"), *sorted(pyenv.glob(f"{version}.*/bin/python{version}"))):
+        if path and not subprocess.run([path, "-c", "import ensurepip, venv"], capture_output=True).returncode:
+            return path
+    return None
+
+
 @pytest.fixture(scope="module", params=[pytest.param(state, marks=pytest.mark.xdist_group(state)) for state in STATES])
 def environment(request):
     """A state of Colab, made from nothing."""
     version, numpy, place = STATES[request.param]
-    interpreter = shutil.which(f"python{version}")
+    interpreter = interpreter_of(version)
     if not interpreter:
         ours = "{}.{}".format(*sys.version_info)
         warnings.warn(f"No CPython {version} on this machine: Colab of {request.param} is rehearsed with {ours}", stacklevel=1)
