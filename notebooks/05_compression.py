@@ -443,7 +443,7 @@ for kbps in (demo_asked[0], 16):
 # %%
 parts = {"sweep": table, "architectures": architecture_table, "losses": loss_table, "demo": demo_table}
 parts |= {"files": file_table, "listening": heard}
-rows = pd.concat([part.assign(section=section) for section, part in parts.items()], ignore_index=True)
+rows = pd.DataFrame([row | {"section": section} for section, part in parts.items() for row in part.to_dict("records")])
 about_run = {"seed": seed, "epochs": epochs, "note": data.caveat, "published_silence_rmse_assumed": assumed_silence}
 about_run["train_seconds"] = sum(run.seconds for run in [*sweep.values(), *by_architecture.values(), *by_loss.values()])
 about_run |= {"bd_rate_percent": bd_rates, "bits": bits, "ablation": ablated.to_dict("records")}

@@ -21,6 +21,7 @@ PARAMETERS = re.compile(r"^Parameters: (.*)$", re.MULTILINE)
 BANNER = "papermill-error-cell-tag"
 # Where a path may begin in JSON, also behind an escape or a colour of the terminal; not in an address, a longer path, an image.
 BEGINNING = r"(?:(?<![\w+/.-])|(?<=\\[nrt])|(?<=\[\dm)|(?<=\d\dm))"
+BADGE = re.compile(r"^\[!\[Colab\]\(.*\n+", re.MULTILINE)  # a picture from the network, that opens another notebook
 OUT_DIR = re.compile(r"out_dir='[^']*'(, )?")  # a folder of this machine tells a reader nothing
 
 
@@ -96,7 +97,7 @@ def _entry(job, record, media):
 
 
 def _read(job):
-    """Returns the executed notebook without papermill's headings of errors; its source where nothing was executed.
+    """Returns the executed notebook without badge and papermill's headings of errors; its source where nothing was executed.
 
     Paths in it are relative to the project, or to the folder of all results: those of a machine tell a reader nothing.
     """
@@ -108,6 +109,8 @@ def _read(job):
     except (OSError, ValueError):  # the kernel did not even start
         notebook = nbformat.read(job.source, 4)
     notebook.cells = [cell for cell in notebook.cells if BANNER not in cell.metadata.get("tags", [])]
+    for cell in notebook.cells:
+        cell.source = BADGE.sub("", cell.source)
     return notebook
 
 

@@ -29,8 +29,8 @@ from helpers import OPTIONS, REPOSITORY, SMALL
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
-# CPython, and the package that .ci/colab.txt leaves open.
-STATES = {"2026-08": ("3.13", "numpy==2.1.3"), "2026-07": ("3.12", "numpy==2.0.2")}
+# A version of CPython, the package that .ci/colab.txt leaves open, and where a copy of the repository is uploaded to.
+STATES = {"2026-08": ("3.13", "numpy==2.1.3", "fmalib"), "2026-07": ("3.12", "numpy==2.0.2", "drive/MyDrive/my copy")}
 NOTEBOOKS = sorted(path.stem for path in (REPOSITORY / "notebooks").glob("[0-9]*.py"))
 FULL = bool(os.environ.get("FMALIB_COLAB_FULL"))
 SECONDS = 3600 if FULL else 600
@@ -46,11 +46,13 @@ class Colab(NamedTuple):
         python: path of its interpreter.
         packages: versions of its packages before anything is installed, a dict by name.
         folder: where its kernel is described.
+        place: where a copy of the repository is uploaded to, below the notebook's folder.
     """
 
     python: Path
     packages: dict
     folder: Path
+    place: str
 
     def pip(self, *arguments):
         """Runs pip; returns what it prints."""
@@ -62,18 +64,27 @@ class Colab(NamedTuple):
         return {package["name"]: package["version"] for package in json.loads(self.pip("list", "--format", "json"))}
 
 
+def interpreter_of(version):
+    """Returns the path of a CPython that runs, or None; the command that pyenv puts on the path may only complain."""
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    for path in (shutil.which(f"python{version}"), *sorted(pyenv.glob(f"{version}.*/bin/python{version}"))):
+        if path and not subprocess.run([path, "-c", "import ensurepip, venv"], capture_output=True).returncode:
+            return path
+    return None
+
+
 @pytest.fixture(scope="module", params=[pytest.param(state, marks=pytest.mark.xdist_group(state)) for state in STATES])
 def environment(request):
     """A state of Colab, made from nothing."""
-    version, numpy = STATES[request.param]
-    interpreter = shutil.which(f"python{version}")
+    version, numpy, place = STATES[request.param]
+    interpreter = interpreter_of(version)
     if not interpreter:
         ours = "{}.{}".format(*sys.version_info)
         warnings.warn(f"No CPython {version} on this machine: Colab of {request.param} is rehearsed with {ours}", stacklevel=1)
     with tempfile.TemporaryDirectory(prefix="colab") as folder:
         folder = Path(folder)
         subprocess.run([interpreter or sys.executable, "-m", "venv", folder / "venv"], check=True)
-        made = Colab(folder / "venv" / "bin" / "python", {}, folder)
+        made = Colab(folder / "venv" / "bin" / "python", {}, folder, place)
         made.pip("install", "--quiet", "--requirement", str(REPOSITORY / ".ci" / "colab.txt"), numpy)
         (site,) = (folder / "venv").glob("lib/python3.*/site-packages")
         (site / "google" / "colab").mkdir(parents=True)
@@ -142,6 +153,7 @@ def check(colab, folder, name, notebook):
     after = colab.versions()
     assert {name: after.get(name) for name in colab.packages} == colab.packages
     assert {"fmalib", "lameenc", "papermill"} <= after.keys() - colab.packages.keys()
+    assert "No broken requirements" in colab.pip("check")
 
 
 @pytest.mark.parametrize("name", NOTEBOOKS)
@@ -151,10 +163,9 @@ def test_a_notebook_alone_runs_to_its_end(colab, repository, tmp_path, name):
     check(colab, content, name, notebook)
 
 
-@pytest.mark.parametrize("place", ["fmalib", "drive/MyDrive/my copy"])
-def test_without_an_address_an_uploaded_folder_is_found(colab, repository, tmp_path, place):
+def test_without_an_address_an_uploaded_folder_is_found(colab, repository, tmp_path):
     content = tmp_path / "content"
-    shutil.copytree(repository, content / place, ignore=shutil.ignore_patterns(".git"))
+    shutil.copytree(repository, content / colab.place, ignore=shutil.ignore_patterns(".git"))
     check(colab, content, "01_data", execute("01_data", "", content, quick("01_data")))
 
 

@@ -14,7 +14,8 @@ from helpers import tone
 
 SOURCES = {
     "01_first": [
-        "# What is first?\n\nText with a [link](https://example.org).",
+        "# What is first?\n\n[![Colab](https://colab.example/badge.svg)](https://colab.example/01_first.ipynb)\n\n"
+        "Text with a [link](https://example.org).",
         'dataset = "synth"  # name\nseed = 0  # number',
         "1 + 1",
     ],

@@ -139,6 +139,7 @@ def test_what_the_pages_say(report):
     front, page = ((report / name).read_text() for name in ("index.html", "01_first.html"))
     assert "What is first?" in front and "Only a test." in front and "quick=True" in front
     assert "out_dir" not in front and str(report.parent) not in front  # no path of a machine
+    assert "Text with a" in page and "colab.example" not in page
     assert "02_second</a> failed." in front and "ValueError: a number is wrong" in front
     assert "at 8 kbit/s, and a blind test." in front
     assert "<summary>Code <code>1 + 1</code></summary>" in page
