@@ -274,7 +274,7 @@ def _network_result(comparison, seed, trainings, known=None):
         runs=tuple(training.directory.name for training in every),
         model=models["test"],
         histories={phase: training.history for phase, training in trainings.items()},
-        description="; ".join(map(str, every)),
+        description="; ".join(map(str, trainings.values())) + (f"; {known.directory.name}: validation too" if known else ""),
     )
 
 

@@ -269,6 +269,7 @@ def test_a_network_of_a_fold_is_trained_once_more_on_validation_too(tones, monke
     alone = set(tones.training.index)
     assert sorted(trained, key=str) == sorted([(alone | set(tones.validation.index), runs.LAST), (alone, runs.LAST)], key=str)
     assert after.runs[0] == before.runs[0] and len(after.runs) == 2 and after.seconds > before.seconds
+    assert after.description.count("validation loss") == 1 and after.description.endswith(f"; {after.runs[1]}: validation too")
     np.testing.assert_array_equal(before.validation_probabilities, after.validation_probabilities)
     assert not np.array_equal(before.probabilities, after.probabilities)
     pd.testing.assert_frame_equal(before.histories["network"], after.histories["network"])
