@@ -2,6 +2,8 @@
 # make test      runs the tests
 # make test-faults   kills, fills a disk, damages files, and compares with undisturbed work (10 minutes)
 # make test-tfio     tests decoding by tensorflow-io, in an environment with TensorFlow 2.16 that it makes (CPython 3.10 to 3.12)
+# make test-colab    rehearses Colab: each notebook alone in environments with Colab's packages, which it makes; FULL=1 takes the
+#                default parameters instead of the quick ones
 # make lint      checks rules and format by ruff, and that notebooks match their scripts
 # make format    applies what `make lint` asks for
 # make mutants   breaks each line that guards against a leak, in a copy, and shows that a test fails (15 minutes)
@@ -17,19 +19,26 @@
 PYTHON ?= python3
 BIN := .venv/bin
 # The exact set that CI tested with this Python, where there is one; else the ranges of requirements.txt.
-VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
 CONSTRAINTS := $(wildcard .ci/constraints-$(VERSION).txt)
 
-.PHONY: setup test test-slow test-faults test-tfio lint format mutants bench-train bench-data bench-codec sweep report tables notebooks clean
+# A mistyped variable would change nothing, without a word.
+KNOWN := PYTHON DATASET DATA_DIR NAMES SEEDS MUSIC DATA SONGS BASELINES JSON FULL
+UNKNOWN := $(filter-out $(KNOWN),$(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name))))
+$(if $(UNKNOWN),$(error No such variable; there are $(KNOWN). Received: $(UNKNOWN)))
+
+.PHONY: setup test test-slow test-faults test-tfio test-colab lint format mutants bench-train bench-data bench-codec sweep report tables notebooks clean
 .DELETE_ON_ERROR:
 
 setup: .venv/installed
 
 .venv/installed: requirements.txt pyproject.toml $(CONSTRAINTS)
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' || \
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null || \
 		{ echo "fmalib needs CPython 3.10 to 3.13; name one: make PYTHON=python3.12. Received: $(PYTHON) $(VERSION)"; exit 1; }
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(addprefix --constraint ,$(CONSTRAINTS)) --editable '.[dask]'
+	@echo "Installing fmalib and its packages into .venv, which takes some minutes"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(addprefix --constraint ,$(CONSTRAINTS)) --editable '.[dask,dev]' || \
+		{ echo "Packages are missing: look at pip's error, at the network and at the disk; the same command goes on"; exit 1; }
 	@touch $@
 
 test: setup
@@ -48,6 +57,9 @@ test-tfio: .venv-tfio/installed
 	$(PYTHON) -m venv .venv-tfio
 	.venv-tfio/bin/python -m pip install --quiet --disable-pip-version-check --requirement .ci/tfio.txt
 	@touch $@
+
+test-colab: setup
+	$(if $(FULL),FMALIB_COLAB_FULL=1) $(BIN)/python -m pytest -m colab -n 2 --dist loadgroup tests/colab
 
 lint: setup
 	$(BIN)/ruff check
@@ -86,7 +98,7 @@ tables: setup
 	$(BIN)/python tests/benchmarks/tables.py
 
 notebooks: setup
-	$(BIN)/python notebooks/pair.py
+	$(BIN)/python notebooks/pair.py --stamp
 
 clean:
 	rm -rf .venv .venv-tfio build *.egg-info outputs/cache outputs/runs outputs/report outputs/[0-9][0-9]_*

@@ -32,6 +32,7 @@ EXAMPLES = {  # of each command, a list of arguments
     "download": ("fma_small --data-dir data", "fma_small --data-dir data --check"),
     "report": ("", "01_data 02_autoencoder -p quick true", "-p dataset fma_small -p data_dir /data"),
 }
+RESUMED = ("download", "pretrain", "report")  # commands that go on where they were stopped
 _traceback = contextvars.ContextVar("traceback", default=False)  # whether errors show where they were raised
 
 
@@ -40,13 +41,19 @@ def main(arguments=None):
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # of names that the terminal cannot show
-    options = parser().parse_args(arguments)
+    whole = parser()
+    options = whole.parse_args(arguments)
+    if not options.command:
+        whole.print_help(sys.stderr)
+        return NO_MODEL
     _traceback.set(options.traceback)
     try:
         status = COMMANDS[options.command](options)
         sys.stdout.flush()
         return status
     except KeyboardInterrupt:
+        if options.command in RESUMED:
+            print("stopped; the same command goes on", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:  # the reader, such as `head`, has enough; what is still buffered goes nowhere
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -62,9 +69,10 @@ def main(arguments=None):
 
 def parser():
     """Returns the parser of all commands; each has examples and `--traceback`."""
-    whole = argparse.ArgumentParser(prog="fmalib", description="An open laboratory for music autoencoders.")
+    epilog = "Each command has examples: fmalib encode --help"
+    whole = argparse.ArgumentParser(prog="fmalib", description="An open laboratory for music autoencoders.", epilog=epilog)
     whole.add_argument("--version", action="version", version=f"fmalib {fmalib.__version__}")
-    commands = whole.add_subparsers(dest="command", required=True, metavar="COMMAND", title="commands")
+    commands = whole.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     classify = commands.add_parser("classify", help="name the genre of audio files", description=classify_files.__doc__)
     classify.add_argument("files", nargs="+", metavar="FILE", help="audio file, or folder whose audio files are all taken")
     classify.add_argument("--model", default=MODEL, metavar="FOLDER", help="output of notebook 03 (default: %(default)s)")

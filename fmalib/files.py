@@ -22,6 +22,7 @@ import numpy as np
 BLOCK = 1 << 20  # bytes read at once
 SEAL = hashlib.sha256().digest_size  # bytes behind the content; HDF5 and zip files are read as before
 FULL = (errno.ENOSPC, errno.EDQUOT)  # no space on the disk, or none in the user's quota
+MAKE_ROOM = "free some, or name a folder on another disk"
 CHECKSUM = "sha256"  # key in a JSON file with a checksum
 
 log = logging.getLogger("fmalib")
@@ -134,14 +135,15 @@ def check_room(folder, needed, purpose):
     """
     mount, free = _disk(folder)
     if needed > free:
-        text = f"No space left on device: {purpose} takes {in_words(needed)}, the disk mounted at {mount} has {in_words(free)}"
+        has = f"the disk mounted at {mount} has {in_words(free)}; {MAKE_ROOM}"
+        text = f"No space left on device: {purpose} takes {in_words(needed)}, {has}"
         raise OSError(errno.ENOSPC, text, str(folder))
 
 
 def full_disk(path):
     """Returns an OSError (ENOSPC) that names a file and its disk."""
     mount, free = _disk(path)
-    text = f"No space left on device: the disk mounted at {mount} has {in_words(free)}"
+    text = f"No space left on device: the disk mounted at {mount} has {in_words(free)}; {MAKE_ROOM}"
     return OSError(errno.ENOSPC, text, str(path))
 
 

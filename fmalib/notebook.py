@@ -1,11 +1,14 @@
 """Parameters, output folders, figures, players and metrics of a notebook."""
 
 import ast
+import contextlib
 import dataclasses
 import logging
 import math
 import os
 import platform
+import shutil
+import sys
 import tempfile
 import warnings
 from pathlib import Path
@@ -13,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from fmalib import files, paths
+from fmalib.data import datasets
 from fmalib.plots import players, style
 from fmalib.training import runs
 
@@ -67,8 +71,20 @@ class Setup:
         return path
 
 
+@contextlib.contextmanager
+def _without_frames():
+    """Lets Jupyter show an error as its message alone: where the library raised it says nothing about a parameter."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        shown = [f"{type(error).__name__}: {error}"]
+        error._render_traceback_ = lambda: shown
+        raise
+
+
+@_without_frames()
 def start(shell, *, least=None, choices=None, lists=None):
-    """Returns the `Setup` of a notebook: checks its parameters, seeds, makes folders, prints versions.
+    """Returns the `Setup` of a notebook: checks its parameters, seeds, makes folders, prints versions and the machine.
 
     `read_parameters` converts values; they are put back under their names in the notebook.
 
@@ -81,7 +97,7 @@ def start(shell, *, least=None, choices=None, lists=None):
 
     Raises:
         ValueError: a name that the notebook does not have, or a value that a parameter cannot have.
-        OSError: the output folder cannot be made, or nothing can be written into it.
+        OSError: `dataset` is not there; or the output folder cannot be made, or nothing can be written into it.
     """
     params = read_parameters(shell.user_ns)
     shell.user_ns.update(params)
@@ -92,6 +108,8 @@ def start(shell, *, least=None, choices=None, lists=None):
         if params[name] not in known:
             raise ValueError(f"{name} must be one of {', '.join(known)}. Received: {name}={params[name]!r}")
     parsed = {name: _parse_list(name, params[name], known) for name, known in (lists or {}).items()}
+    if "dataset" in params:
+        datasets.find_root(params["dataset"], params.get("data_dir"))
     runs.set_seed(params["seed"])
     out_dir = paths.resolve(params["out_dir"])
     for folder in (out_dir, out_dir / "figures", out_dir / "audio"):
@@ -102,7 +120,9 @@ def start(shell, *, least=None, choices=None, lists=None):
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # else it warns that several models are traced one by one
     versions = runs.versions()
     shown = ("fmalib", "python", "tensorflow", "keras", "librosa", "numpy")
-    print("; ".join(f"{name} {versions[name]}" for name in shown))
+    print("; ".join([*(f"{name} {versions[name]}" for name in shown), machine()]))
+    if hint := _unused_gpu():
+        print(hint)
     print("Parameters: " + ", ".join(f"{name}={value!r}" for name, value in params.items()))
     return Setup(params, parsed, out_dir)
 
@@ -205,6 +225,19 @@ def machine():
     return f"{os.cpu_count()} {platform.machine()} cores" + (f" and {', '.join(gpus)}" if gpus else ", no GPU")
 
 
+def _unused_gpu():
+    """Returns what to do where a GPU could be used and is not; else an empty string."""
+    import tensorflow as tf
+
+    if tf.config.list_physical_devices("GPU"):
+        return ""
+    if "google.colab" in sys.modules:
+        return "No GPU: everything runs without one, only slower. Runtime > Change runtime type adds one."
+    if shutil.which("nvidia-smi") and sys.platform == "linux":
+        return "TensorFlow cannot use this machine's GPU: pip install 'tensorflow[and-cuda]', then restart the notebook."
+    return ""
+
+
 def _assignments(source):
     """Returns {name: value} of a cell's plain assignments, without running it."""
     try:
@@ -213,9 +246,10 @@ def _assignments(source):
         return {}
     found = {}
     for node in body:
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+        target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
+        if isinstance(node, (ast.Assign, ast.AnnAssign)) and isinstance(target, ast.Name):
             try:
-                found[node.targets[0].id] = ast.literal_eval(node.value)
+                found[target.id] = ast.literal_eval(node.value)
             except ValueError:  # papermill writes float("nan"); anything else is no parameter
                 continue
     return found

@@ -1,4 +1,7 @@
-"""Results of many runs as one table: each `metrics.json` that the notebooks wrote below a folder."""
+"""Results of many runs as one table: each `metrics.json` that the notebooks wrote below a folder.
+
+A single training, kept and found again, is the business of `fmalib.training.runs`.
+"""
 
 import json
 from pathlib import PurePath

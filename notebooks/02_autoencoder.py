@@ -1,15 +1,3 @@
-# ---
-# jupyter:
-#   jupytext:
-#     text_representation:
-#       extension: .py
-#       format_name: percent
-#   kernelspec:
-#     display_name: Python 3
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown]
 # # What does an autoencoder of music keep?
 #
@@ -25,32 +13,36 @@
 # - **It takes** about two minutes on two cores the first time; a trained network is found again.
 
 # %%
-import importlib
 import sys
+from importlib.util import find_spec
+from pathlib import Path
 
-SOURCE = "git+https://github.com/fmalib/fmalib"
+SOURCE = ""  # the repository; `make notebooks` writes it
+advice = f"pip install {SOURCE or 'FOLDER_OF_THE_REPOSITORY'} (in a checkout: make setup, then use .venv)"
 if "google.colab" in sys.modules:
-    get_ipython().run_line_magic("pip", f"install -q {SOURCE}")
-try:
-    importlib.import_module("fmalib.paths")
-except ModuleNotFoundError:
-    raise SystemExit(f"fmalib is not installed: pip install {SOURCE} (in a checkout: make setup, then use .venv)") from None
+    advice = "upload the repository's folder to /content, or to Drive and mount Drive; then run this cell again"
+    copies = [path.parents[1] for top in (".", "*", "drive/MyDrive/*") for path in Path.cwd().glob(f"{top}/fmalib/paths.py")]
+    if source := str(copies[0]) if copies else SOURCE:
+        advice = f"the error of pip stands above; if it is the network, run this cell again. Received: {source}"
+        get_ipython().run_line_magic("pip", f"install -q {source!r}")
+if not getattr(find_spec("fmalib"), "origin", None):
+    raise SystemExit(f"fmalib is not installed: {advice}")
 
 # %% tags=["parameters"]
-dataset = "synth"  # synth, fma_small, fma_medium, fma_large, fma_full, or a folder with one subfolder per genre
-data_dir = ""  # folder that holds fma_metadata and fma_small; a folder of genres is looked up in it too
-domain = "frequency"  # frequency (8 kHz, segments of 8.2 s) or time (44.1 kHz, segments of 1.5 s), as in the study
-model = "study"  # study, built below; in the frequency domain also sparse, pca, shallow, deep, lstm, variational, denoising
-latent = 64  # channels of the latent; the study had 512, 256, 128, 64, 32 in frequency, 32 in time
-loss = "mse"  # time domain only: mse, l1, mse_tv, stft_l1, stft_l2, log_stft_l1, log_stft_l2
-epochs = 10  # at most; 50 in the study
-quick = False  # ten tracks a genre and at most two epochs, to see that everything runs
+dataset: str = "synth"  # synth, fma_small, fma_medium, fma_large, fma_full, or a folder with one subfolder per genre
+data_dir: str = ""  # folder that holds fma_metadata and fma_small; a folder of genres is looked up in it too
+domain: str = "frequency"  # frequency (8 kHz, segments of 8.2 s) or time (44.1 kHz, segments of 1.5 s), as in the study
+model: str = "study"  # study, built below; for frequency also sparse, pca, shallow, deep, lstm, variational, denoising
+latent: int = 64  # channels of the latent; the study had 512, 256, 128, 64, 32 in frequency, 32 in time
+loss: str = "mse"  # time domain only: mse, l1, mse_tv, stft_l1, stft_l2, log_stft_l1, log_stft_l2
+epochs: int = 10  # at most; 50 in the study
+quick: bool = False  # ten tracks a genre and at most two epochs, to see that everything runs
 # less often changed
-out_dir = "outputs/02_autoencoder"  # where metrics.json, figures and audio go
-seed = 0  # of initial weights and crops
-split = "official"  # official, or random70 as in the original study, which leaks artists
-tracks_per_genre = 0  # at most this many tracks a genre, three or more; 0 takes all, or makes 40 for synth
-min_segments = 256  # an epoch has at least this many segments: small data sets give several crops of each track
+out_dir: str = "outputs/02_autoencoder"  # where metrics.json, figures and audio go
+seed: int = 0  # of initial weights and crops
+split: str = "official"  # official, or random70 as in the original study, which leaks artists
+tracks_per_genre: int = 0  # at most this many tracks a genre, three or more; 0 takes all, or makes 40 for synth
+min_segments: int = 256  # an epoch has at least this many segments: small data sets give several crops of each track
 
 # %%
 from fmalib import notebook  # fmalib before TensorFlow and Keras, whose settings it makes

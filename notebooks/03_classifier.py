@@ -1,15 +1,3 @@
-# ---
-# jupyter:
-#   jupytext:
-#     text_representation:
-#       extension: .py
-#       format_name: percent
-#   kernelspec:
-#     display_name: Python 3
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown]
 # # Can a genre be read from an autoencoder's latent?
 #
@@ -26,42 +14,46 @@
 #   adds only its own training time. Cross-validation, for small folders, trains every system once a fold.
 
 # %%
-import importlib
 import sys
+from importlib.util import find_spec
+from pathlib import Path
 
-SOURCE = "git+https://github.com/fmalib/fmalib"
+SOURCE = ""  # the repository; `make notebooks` writes it
+advice = f"pip install {SOURCE or 'FOLDER_OF_THE_REPOSITORY'} (in a checkout: make setup, then use .venv)"
 if "google.colab" in sys.modules:
-    get_ipython().run_line_magic("pip", f"install -q {SOURCE}")
-try:
-    importlib.import_module("fmalib.paths")
-except ModuleNotFoundError:
-    raise SystemExit(f"fmalib is not installed: pip install {SOURCE} (in a checkout: make setup, then use .venv)") from None
+    advice = "upload the repository's folder to /content, or to Drive and mount Drive; then run this cell again"
+    copies = [path.parents[1] for top in (".", "*", "drive/MyDrive/*") for path in Path.cwd().glob(f"{top}/fmalib/paths.py")]
+    if source := str(copies[0]) if copies else SOURCE:
+        advice = f"the error of pip stands above; if it is the network, run this cell again. Received: {source}"
+        get_ipython().run_line_magic("pip", f"install -q {source!r}")
+if not getattr(find_spec("fmalib"), "origin", None):
+    raise SystemExit(f"fmalib is not installed: {advice}")
 
 # %% tags=["parameters"]
-dataset = "synth"  # synth, fma_small, fma_medium, fma_large, fma_full, or a folder with one subfolder per genre
-data_dir = ""  # folder that holds fma_metadata and fma_small; a folder of genres is looked up in it too
-out_dir = "outputs/03_classifier"  # where metrics.json, the classifier, figures and audio go
-seed = 0  # of initial weights, crops, augmentation and permuted labels
-quick = False  # ten tracks a genre and at most two epochs, to see that everything runs
-domain = "time"  # of the autoencoder, time or frequency
-latent = 32  # channels of the latent; 32 in the original study's time domain
-systems = "patches_svm,patches_random,latent_finetuned,latent_frozen,latent_linear,cnn,mel_pca"  # the chosen one first
+dataset: str = "synth"  # synth, fma_small, fma_medium, fma_large, fma_full, or a folder with one subfolder per genre
+data_dir: str = ""  # folder that holds fma_metadata and fma_small; a folder of genres is looked up in it too
+out_dir: str = "outputs/03_classifier"  # where metrics.json, the classifier, figures and audio go
+seed: int = 0  # of initial weights, crops, augmentation and permuted labels
+quick: bool = False  # ten tracks a genre and at most two epochs, to see that everything runs
+domain: str = "time"  # of the autoencoder, time or frequency
+latent: int = 32  # channels of the latent; 32 in the original study's time domain
+systems: str = "patches_svm,patches_random,latent_finetuned,latent_frozen,latent_linear,cnn,mel_pca"  # the chosen one first
 # less often changed
-split = "official"  # official, or random70 as in the original study, which leaks artists
-folds = 0  # of cross-validation; 0 takes 5 below 400 tracks of a folder data set, else one split; 1 is one split
-tracks_per_genre = 0  # at most this many tracks a genre, three or more; 0 takes all, or makes 40 for synth
-encoder = "study"  # or patches, pretrained, learned; frequency has sparse, pca, shallow, deep, lstm, variational, denoising
-unlabelled = ""  # folder with more music, of any genre, on which our autoencoder of patches trains besides
-segments = 5  # of a test track, which vote
-seeds = 1  # trainings of each system, from seed up
-learning_curve = "patches_svm,mfcc_svm"  # systems, a comma list, over the share of training artists; may be empty
-leaky = "mfcc_svm"  # systems, a comma list, also measured on the random70 split; may be empty
-sample_rate = 0  # Hz; 0 takes the study's, 44100 in the time domain and 8000 in the frequency domain
-epochs_autoencoder = 20  # at most
-epochs_frozen = 20  # at most, of the head on the frozen encoder
-epochs_finetuned = 20  # at most, of head and encoder together
-epochs_network = 24  # at most, of networks trained from scratch
-recording = ""  # an audio file to classify over time; empty takes a test track
+split: str = "official"  # official, or random70 as in the original study, which leaks artists
+folds: int = 0  # of cross-validation; 0 takes 5 below 400 tracks of a folder data set, else one split; 1 is one split
+tracks_per_genre: int = 0  # at most this many tracks a genre, three or more; 0 takes all, or makes 40 for synth
+encoder: str = "study"  # or patches, pretrained, learned; in frequency sparse, pca, shallow, deep, lstm, variational, denoising
+unlabelled: str = ""  # folder with more music, of any genre, on which our autoencoder of patches trains besides
+segments: int = 5  # of a test track, which vote
+seeds: int = 1  # trainings of each system, from seed up
+learning_curve: str = "patches_svm,mfcc_svm"  # systems, a comma list, over the share of training artists; may be empty
+leaky: str = "mfcc_svm"  # systems, a comma list, also measured on the random70 split; may be empty
+sample_rate: int = 0  # Hz; 0 takes the study's, 44100 in the time domain and 8000 in the frequency domain
+epochs_autoencoder: int = 20  # at most
+epochs_frozen: int = 20  # at most, of the head on the frozen encoder
+epochs_finetuned: int = 20  # at most, of head and encoder together
+epochs_network: int = 24  # of networks trained from scratch
+recording: str = ""  # an audio file to classify over time; empty takes a test track
 
 # %%
 from fmalib import notebook  # fmalib before TensorFlow and Keras, whose settings it makes
@@ -133,8 +125,9 @@ descriptions.style.hide(axis="index").set_properties(**{"text-align": "left"})
 # tracks of other artists, and trains and selects on the rest. So every track is tested once, by a classifier that does not
 # know its artist. Tracks of unknown artists are dealt one by one, so that such an artist may be known.
 #
-# In a fold, a probe trains on the validation tracks too, once its setting is chosen on them. A network cannot: they decide when
-# its training stops.
+# In a fold, a probe trains on the validation tracks too, once its setting is chosen on them. A network from scratch is trained
+# twice: on the training tracks, for the temperature of its probabilities below, and on both for the test. A network that is
+# fine-tuned cannot use them: they decide when its training stops.
 
 # %%
 rate = sample_rate or architectures.SAMPLE_RATES[domain]
@@ -216,7 +209,7 @@ epochs = {phase: setup.params[f"epochs_{phase}"] for phase in phases}
 epochs = {phase: min(2, number) for phase, number in epochs.items()} if quick else epochs
 settings = {"domain": domain, "encoder": encoder, "latent": latent, "epochs": epochs, "segments_per_track": segments}
 settings |= {"min_segments": 64 if quick else 512, "head": study_classifier, "network": patch_autoencoder}
-settings |= {"refit": n_folds > 1}  # probes, on validation too
+settings |= {"refit": n_folds > 1}  # probes and networks from scratch, on validation too
 settings |= {"music": tuple(formats.sound_files(paths.resolve(unlabelled), "unlabelled")) if unlabelled else ()}
 compared = [comparison.prepare(part, decoded, **settings) for part in parts]
 shared, test = compared[0], pd.concat([fold.test for fold in compared])
@@ -344,6 +337,10 @@ if with_patches:
 # Every system is trained here, or found: the two phases above have the same content and are not trained twice. The lines name
 # the run of each network, with its epochs and seconds, or the choice that a probe made on validation. With cross-validation,
 # each system is trained and selected in each fold, and its test predictions are pooled; the lines are of the first fold.
+#
+# The network from scratch, `cnn`, takes the mean of each mel band over the segment off first: that spectrum tells the recording
+# more than the genre. Its learning rate falls to 0 along a cosine. All epochs are trained and the last is kept, since few
+# validation tracks select an epoch badly.
 
 # %%
 outcomes = {}
@@ -373,7 +370,7 @@ if setup.lists["leaky"] and split == "official":
         loose_data = datasets.load(**source, split="random70")
         loose_decoded = audio_cache.build(loose_data, rate)
         loose = [comparison.prepare(part, loose_decoded, **settings) for part in datasets.folds(loose_data, n_folds)]
-        for name in setup.lists["leaky"]:
+        for name in genre_systems.possible(setup.lists["leaky"], encoder):
             leaky_accuracy[name] = genre_systems.run(name, loose, seed).summary()["accuracy_vote"]
             print(f"{name}: {leaky_accuracy[name]:.1%} on random70 (LEAKY, {sum(len(fold.test) for fold in loose)} tracks)")
     except ValueError as error:  # with a handful of tracks, a split may be empty
@@ -526,7 +523,7 @@ setup.show(figure, "calibration")
 # trains on all tracks, since it needs no labels. Validation keeps its labels and still selects.
 
 # %%
-curved = setup.lists["learning_curve"][: 1 if quick else None]
+curved = genre_systems.possible(setup.lists["learning_curve"], encoder)[: 1 if quick else None]
 artist_curves = {name: genre_systems.learning_curve(name, compared, (0.25, 0.5, 1.0), seed) for name in curved}
 if artist_curves:
     title = f"{data.name}: {len(test)} test tracks, seed {seed}"

@@ -1,15 +1,3 @@
-# ---
-# jupyter:
-#   jupytext:
-#     text_representation:
-#       extension: .py
-#       format_name: percent
-#   kernelspec:
-#     display_name: Python 3
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown]
 # # Does an autoencoder compress music better than the simplest coder?
 #
@@ -27,33 +15,37 @@
 #   again.
 
 # %%
-import importlib
 import sys
+from importlib.util import find_spec
+from pathlib import Path
 
-SOURCE = "git+https://github.com/fmalib/fmalib"
+SOURCE = ""  # the repository; `make notebooks` writes it
+advice = f"pip install {SOURCE or 'FOLDER_OF_THE_REPOSITORY'} (in a checkout: make setup, then use .venv)"
 if "google.colab" in sys.modules:
-    get_ipython().run_line_magic("pip", f"install -q {SOURCE}")
-try:
-    importlib.import_module("fmalib.paths")
-except ModuleNotFoundError:
-    raise SystemExit(f"fmalib is not installed: pip install {SOURCE} (in a checkout: make setup, then use .venv)") from None
+    advice = "upload the repository's folder to /content, or to Drive and mount Drive; then run this cell again"
+    copies = [path.parents[1] for top in (".", "*", "drive/MyDrive/*") for path in Path.cwd().glob(f"{top}/fmalib/paths.py")]
+    if source := str(copies[0]) if copies else SOURCE:
+        advice = f"the error of pip stands above; if it is the network, run this cell again. Received: {source}"
+        get_ipython().run_line_magic("pip", f"install -q {source!r}")
+if not getattr(find_spec("fmalib"), "origin", None):
+    raise SystemExit(f"fmalib is not installed: {advice}")
 
 # %% tags=["parameters"]
-dataset = "synth"  # synth, fma_small, fma_medium, fma_large, fma_full, or a folder with one subfolder per genre
-data_dir = ""  # folder that holds fma_metadata and fma_small; a folder of genres is looked up in it too
-latents = "512,256,128,64,32"  # channels of the latent in the sweep, a comma list
-architecture_latent = 64  # values a frame in the table of architectures
-losses = "mse,l1,mse_tv,stft_l1,stft_l2,log_stft_l1,log_stft_l2"  # of the time domain, a comma list
-epochs = 2  # at most; 50 in the study
-demo_seconds = 8.0  # of one song, at ten bitrates
-file_clips = 4  # test clips in the section on files, each of another artist; up to three of them are heard
-quick = False  # ten tracks a genre, one latent size, two architectures, one epoch, to see that everything runs
+dataset: str = "synth"  # synth, fma_small, fma_medium, fma_large, fma_full, or a folder with one subfolder per genre
+data_dir: str = ""  # folder that holds fma_metadata and fma_small; a folder of genres is looked up in it too
+latents: str = "512,256,128,64,32"  # channels of the latent in the sweep, a comma list
+architecture_latent: int = 64  # values a frame in the table of architectures
+losses: str = "mse,l1,mse_tv,stft_l1,stft_l2,log_stft_l1,log_stft_l2"  # of the time domain, a comma list
+epochs: int = 2  # at most; 50 in the study
+demo_seconds: float = 8.0  # of one song, at ten bitrates
+file_clips: int = 4  # test clips in the section on files, each of another artist; up to three of them are heard
+quick: bool = False  # ten tracks a genre, one latent size, two architectures, one epoch, to see that everything runs
 # less often changed
-out_dir = "outputs/05_compression"  # where metrics.json, figures and audio go
-seed = 0  # of initial weights and crops
-split = "official"  # official, or random70 as in the original study, which leaks artists
-tracks_per_genre = 0  # at most this many tracks a genre, three or more; 0 takes all, or makes 40 for synth
-min_segments = 128  # an epoch has at least this many segments: small data sets give several crops of each track
+out_dir: str = "outputs/05_compression"  # where metrics.json, figures and audio go
+seed: int = 0  # of initial weights and crops
+split: str = "official"  # official, or random70 as in the original study, which leaks artists
+tracks_per_genre: int = 0  # at most this many tracks a genre, three or more; 0 takes all, or makes 40 for synth
+min_segments: int = 128  # an epoch has at least this many segments: small data sets give several crops of each track
 
 # %%
 from fmalib import notebook  # fmalib before TensorFlow and Keras, whose settings it makes
@@ -451,7 +443,7 @@ for kbps in (demo_asked[0], 16):
 # %%
 parts = {"sweep": table, "architectures": architecture_table, "losses": loss_table, "demo": demo_table}
 parts |= {"files": file_table, "listening": heard}
-rows = pd.concat([part.assign(section=section) for section, part in parts.items()], ignore_index=True)
+rows = pd.DataFrame([row | {"section": section} for section, part in parts.items() for row in part.to_dict("records")])
 about_run = {"seed": seed, "epochs": epochs, "note": data.caveat, "published_silence_rmse_assumed": assumed_silence}
 about_run["train_seconds"] = sum(run.seconds for run in [*sweep.values(), *by_architecture.values(), *by_loss.values()])
 about_run |= {"bd_rate_percent": bd_rates, "bits": bits, "ablation": ablated.to_dict("records")}

@@ -1,15 +1,3 @@
-# ---
-# jupyter:
-#   jupytext:
-#     text_representation:
-#       extension: .py
-#       format_name: percent
-#   kernelspec:
-#     display_name: Python 3
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown]
 # # Do clusters of a latent become genres, and what explains its variance?
 #
@@ -24,37 +12,41 @@
 # - **It takes** about five minutes on two cores the first time, and less after notebook 04, which trains the same models.
 
 # %%
-import importlib
 import sys
+from importlib.util import find_spec
+from pathlib import Path
 
-SOURCE = "git+https://github.com/fmalib/fmalib"
+SOURCE = ""  # the repository; `make notebooks` writes it
+advice = f"pip install {SOURCE or 'FOLDER_OF_THE_REPOSITORY'} (in a checkout: make setup, then use .venv)"
 if "google.colab" in sys.modules:
-    get_ipython().run_line_magic("pip", f"install -q {SOURCE}")
-try:
-    importlib.import_module("fmalib.paths")
-except ModuleNotFoundError:
-    raise SystemExit(f"fmalib is not installed: pip install {SOURCE} (in a checkout: make setup, then use .venv)") from None
+    advice = "upload the repository's folder to /content, or to Drive and mount Drive; then run this cell again"
+    copies = [path.parents[1] for top in (".", "*", "drive/MyDrive/*") for path in Path.cwd().glob(f"{top}/fmalib/paths.py")]
+    if source := str(copies[0]) if copies else SOURCE:
+        advice = f"the error of pip stands above; if it is the network, run this cell again. Received: {source}"
+        get_ipython().run_line_magic("pip", f"install -q {source!r}")
+if not getattr(find_spec("fmalib"), "origin", None):
+    raise SystemExit(f"fmalib is not installed: {advice}")
 
 # %% tags=["parameters"]
-dataset = "synth"  # synth, fma_small, fma_medium, fma_large, fma_full, or a folder with one subfolder per genre
-data_dir = ""  # folder that holds fma_metadata and fma_small; a folder of genres is looked up in it too
-out_dir = "outputs/06_clusters"  # for metrics.json, figures and audio
-seed = 0  # of initial weights, crops, clusters and permutations
-quick = False  # ten tracks a genre and at most two epochs, to see that everything runs
-encoder = "study"  # the frequency domain also has sparse, pca, shallow, deep, lstm, variational, denoising
-latent = 64  # channels of the latent; the study had 512 to 32 in frequency, 32 in time
-features = "latent,untrained,time,denoising,variational,linear,classifier,log_mel,mfcc"  # the first is examined in detail
-clusters = 0  # number of clusters; 0 takes the number of genres, or two of a single genre
+dataset: str = "synth"  # synth, fma_small, fma_medium, fma_large, fma_full, or a folder with one subfolder per genre
+data_dir: str = ""  # folder that holds fma_metadata and fma_small; a folder of genres is looked up in it too
+out_dir: str = "outputs/06_clusters"  # for metrics.json, figures and audio
+seed: int = 0  # of initial weights, crops, clusters and permutations
+quick: bool = False  # ten tracks a genre and at most two epochs, to see that everything runs
+encoder: str = "study"  # the frequency domain also has sparse, pca, shallow, deep, lstm, variational, denoising
+latent: int = 64  # channels of the latent; the study had 512 to 32 in frequency, 32 in time
+features: str = "latent,untrained,time,denoising,variational,linear,classifier,log_mel,mfcc"  # the first is examined in detail
+clusters: int = 0  # number of clusters; 0 takes the number of genres, or two of a single genre
 # less often changed
-tracks_per_genre = 0  # at most this many tracks a genre, three or more; 0 takes all, or makes 40 for synth
-domain = "frequency"  # of the autoencoder, frequency or time
-segments = 3  # of each track, 8.2 s each
-points = "auto"  # clustered segments, test or all; auto is test unless that has fewer than ten artists
-cluster_points = 160  # segments in the clustering at most, drawn by seed
-updates = 12  # of deep clustering's target at most, each after a pass over these segments
-epochs = 6  # at most, of each autoencoder
-epochs_classifier = 8  # at most, with the encoder frozen, and again with everything trained
-min_segments = 256  # an epoch has at least this many segments, so small data sets give several crops of each track
+tracks_per_genre: int = 0  # at most this many tracks a genre, three or more; 0 takes all, or makes 40 for synth
+domain: str = "frequency"  # of the autoencoder, frequency or time
+segments: int = 3  # of each track, 8.2 s each
+points: str = "auto"  # clustered segments, test or all; auto is test unless that has fewer than ten artists
+cluster_points: int = 160  # segments in the clustering at most, drawn by seed
+updates: int = 12  # of deep clustering's target at most, each after a pass over these segments
+epochs: int = 6  # at most, of each autoencoder
+epochs_classifier: int = 8  # at most, with the encoder frozen, and again with everything trained
+min_segments: int = 256  # an epoch has at least this many segments, so small data sets give several crops of each track
 
 # %%
 from fmalib import notebook  # fmalib before TensorFlow and Keras, whose settings it makes

@@ -1,15 +1,3 @@
-# ---
-# jupyter:
-#   jupytext:
-#     text_representation:
-#       extension: .py
-#       format_name: percent
-#   kernelspec:
-#     display_name: Python 3
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown]
 # # What can a codec learn? The size and the sign of the next coefficient
 #
@@ -25,34 +13,38 @@
 #   `fmalib/codec/weights/README.md`.
 
 # %%
-import importlib
 import sys
+from importlib.util import find_spec
+from pathlib import Path
 
-SOURCE = "git+https://github.com/fmalib/fmalib"
+SOURCE = ""  # the repository; `make notebooks` writes it
+advice = f"pip install {SOURCE or 'FOLDER_OF_THE_REPOSITORY'} (in a checkout: make setup, then use .venv)"
 if "google.colab" in sys.modules:
-    get_ipython().run_line_magic("pip", f"install -q {SOURCE}")
-try:
-    importlib.import_module("fmalib.paths")
-except ModuleNotFoundError:
-    raise SystemExit(f"fmalib is not installed: pip install {SOURCE} (in a checkout: make setup, then use .venv)") from None
+    advice = "upload the repository's folder to /content, or to Drive and mount Drive; then run this cell again"
+    copies = [path.parents[1] for top in (".", "*", "drive/MyDrive/*") for path in Path.cwd().glob(f"{top}/fmalib/paths.py")]
+    if source := str(copies[0]) if copies else SOURCE:
+        advice = f"the error of pip stands above; if it is the network, run this cell again. Received: {source}"
+        get_ipython().run_line_magic("pip", f"install -q {source!r}")
+if not getattr(find_spec("fmalib"), "origin", None):
+    raise SystemExit(f"fmalib is not installed: {advice}")
 
 # %% tags=["parameters"]
-dataset = "synth"  # synth, fma_small, fma_medium, fma_large, fma_full, or a folder with one subfolder per genre
-data_dir = ""  # folder that holds fma_metadata and fma_small; a folder of genres is looked up in it too
-out_dir = "outputs/07_codec"  # for metrics.json, figures and the trained weights
-seed = 0  # of excerpts, their rates and bitrates, initial weights and batches
-quick = False  # few excerpts and two epochs, to see that everything runs
-music = ""  # folder with music to train on, or a text file with a path a line; empty takes the training tracks
-profile = "waveform"  # waveform or listening: what the codec optimises
-excerpts = 60  # of 8.5 s, each at a random bitrate; the package's weights have 1600 (waveform) and 1000 (listening)
-epochs = 6  # passes over the examples of these excerpts; the package's weights have 12
-start_from = "nothing"  # nothing, or package: go on from the weights of the package
+dataset: str = "synth"  # synth, fma_small, fma_medium, fma_large, fma_full, or a folder with one subfolder per genre
+data_dir: str = ""  # folder that holds fma_metadata and fma_small; a folder of genres is looked up in it too
+out_dir: str = "outputs/07_codec"  # for metrics.json, figures and the trained weights
+seed: int = 0  # of excerpts, their rates and bitrates, initial weights and batches
+quick: bool = False  # few excerpts and two epochs, to see that everything runs
+music: str = ""  # folder with music to train on, or a text file with a path a line; empty takes the training tracks
+profile: str = "waveform"  # waveform or listening: what the codec optimises
+excerpts: int = 60  # of 8.5 s, each at a random bitrate; the package's weights have 1600 (waveform) and 1000 (listening)
+epochs: int = 6  # passes over the examples of these excerpts; the package's weights have 12
+start_from: str = "nothing"  # nothing, or package: go on from the weights of the package
 # less often changed
-width = 64  # units of both hidden layers; if start_from names weights, theirs
-tracks_per_genre = 0  # at most this many tracks a genre, three or more; 0 takes all, or makes 40 for synth
-test_clips = 4  # of the test split, whose bytes are counted
-bits = "0.5,1,3"  # bits a coefficient at which they are counted; 8 times as many kbit/s at 8 kHz
-jobs = 2  # processes that code excerpts
+width: int = 64  # units of both hidden layers; if start_from names weights, theirs
+tracks_per_genre: int = 0  # at most this many tracks a genre, three or more; 0 takes all, or makes 40 for synth
+test_clips: int = 4  # of the test split, whose bytes are counted
+bits: str = "0.5,1,3"  # bits a coefficient at which they are counted; 8 times as many kbit/s at 8 kHz
+jobs: int = 2  # processes that code excerpts
 
 # %%
 from fmalib import notebook  # fmalib before TensorFlow and Keras, whose settings it makes
@@ -287,6 +279,7 @@ if profile == "listening":
 #
 # The test clips as real files, in three ways at the same step size: without learning, with the package's weights, and with
 # these. `learned` also cuts frames where that saves bits; the error hardly changes by it.
+# The model card, `fmalib/codec/weights/README.md`, has a table of all parts that were tried, and what each bought.
 
 # %%
 rates = [float(value) for value in bits.split(",")]

@@ -21,7 +21,7 @@ import papermill
 import yaml
 
 from fmalib import paths, runs
-from fmalib.report.execution import duration, error_line
+from fmalib.report.execution import check_data, duration, error_line
 
 HERE = Path(__file__).resolve().parent
 OWN = ("seed", "out_dir")  # parameters that the sweep sets
@@ -177,6 +177,7 @@ def main(arguments=None, execute=papermill.execute_notebook):
     out = paths.resolve(options.out or Path("outputs/sweep", Path(given.get("dataset", "")).name))
     try:
         jobs = plan(options.file, options.seeds, given, out)
+        check_data(jobs)
     except (OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -169,9 +169,14 @@ def test_without_a_classifier_the_status_is_two(music, tmp_path, capsys):
     document = json.loads(shown.out)
     assert document["system"] is None and document["recordings"] == []
     assert "execute notebooks/03_classifier.ipynb" in document["errors"][0]["reason"]
-    for arguments in ([], ["classify"]):
-        with pytest.raises(SystemExit, match="2"):
-            command.main(arguments)
+    with pytest.raises(SystemExit, match="2"):
+        command.main(["classify"])
+
+
+def test_without_a_command_all_are_listed(capsys):
+    assert command.main([]) == 2
+    printed = capsys.readouterr().err
+    assert all(f"\n    {name} " in printed for name in command.COMMANDS)
 
 
 def test_an_interrupt_is_no_traceback(trained, music, monkeypatch):

@@ -12,7 +12,7 @@ from helpers import tone
 
 from fmalib import notebook
 
-PARAMETERS = 'dataset = "synth"  # where from\nout_dir = "outputs/x"\nseed = 0\nquick = False\nrate = 0.5\nlatent = 32'
+PARAMETERS = 'dataset: str = "synth"  # where from\nout_dir = "outputs/x"\nseed = 0\nquick = False\nrate = 0.5\nlatent = 32'
 
 
 def run(*cells):

@@ -12,6 +12,7 @@ import pytest
 import soundfile
 from helpers import REPOSITORY, tone
 
+import fmalib
 from fmalib import __main__ as command
 from fmalib import notebook
 from fmalib.codec import file_codec
@@ -47,6 +48,14 @@ def tables():
 
 def test_the_front_page_is_short():
     assert len(text_of("README.md").split()) <= MOST_WORDS
+
+
+def test_how_to_cite_is_that_of_the_package():
+    (entry,) = blocks("README.md", "bibtex")
+    year, holder = re.search(r"Copyright \(c\) (\d+) (.*)", (REPOSITORY / "LICENSE").read_text(encoding="utf-8")).groups()
+    fields = dict(re.findall(r"(\w+) = \{+(.*?)\}+", entry))
+    assert fields.pop("title").startswith("fmalib: ")
+    assert fields == {"author": holder, "year": year, "version": fmalib.__version__}
 
 
 def test_numbers_and_tables_are_those_of_the_files(capsys):

@@ -29,6 +29,7 @@ class _OnePass(contexts.Neighbourhood):
     """The neighbourhood without neighbours in the frame itself: all bins of a frame in one pass."""
 
     parts = ((slice(None), slice(None)),)
+    ahead = None
 
     def tables(self, number):
         scales = entropy.scales_of(self._past[number])
@@ -37,6 +38,8 @@ class _OnePass(contexts.Neighbourhood):
 
 class _OneTable(contexts.Neighbourhood):
     """The neighbourhood without expected magnitudes: one table for each pass and quantiser, which adapts."""
+
+    ahead = None
 
     def expected(self, number):
         return np.full_like(super().expected(number), contexts.UNIT)

@@ -14,6 +14,7 @@ from fmalib.codec import entropy, quantiser
 PASSES = (slice(0, None, 4), slice(2, None, 4), slice(1, None, 2))
 MULTIPLE = 4  # of bins
 EDGE = 8  # zeros on both sides of a frame
+TOGETHER = 1 << 14  # levels whose tables an encoder finds at once; what is computed of them fits into the processor's cache
 UNIT = 1024  # expected magnitudes are sums of magnitudes with weights that add up to about 1024
 AVERAGE = 16  # times the running average is kept
 # Weights by hand, between those that were best at 8 and at 32 kbit/s; a pair of neighbours has one weight. Rows are passes;
@@ -22,6 +23,7 @@ PAST = np.array([[192, 128, 48, 20, 5], [112, 80, 16, 10, 0], [64, 32, 0, 8, 0]]
 SPLIT_COUNTS = [[900, 100, 50], [500, 500, 50], [500, 300, 250]]  # of splits, by the one before
 _SHIFTED = np.argmax(entropy.SHIFTS > 0)  # the first scale whose levels are shifted
 OWN = ((), ((2, 272), (6, 16)), ((1, 304), (3, 64)))  # (distance, weight) in the frame itself
+_COLUMNS = (0, 0), (0, 1), (0, 2), (1, 0), (1, 1)  # of PAST: the frame before or the running average, and the distance
 
 
 @functools.lru_cache
@@ -38,6 +40,7 @@ class Neighbourhood:
         parts: indices of `frame`, in the order of coding.
         switches: highest split of a frame; 0, since this model cuts no frames.
         signs: `fmalib.codec.signs.Signs`, or None, since this model foretells no signs: each takes one bit.
+        ahead: function that returns what finds the tables of many frames at once, for an encoder; None where nothing does.
         frame: whole numbers, float64 of shape `(channels, bins)`, which the caller fills part by part; `next_frame` clears it.
     """
 
@@ -77,6 +80,10 @@ class Neighbourhood:
         self._past = (PAST @ self._parts.reshape(len(self._parts), -1)).reshape(self._past.shape)
         now[...] = 0
 
+    def ahead(self, values, splits):
+        """Returns `Ahead`: the same tables for an encoder, which knows all levels."""
+        return Ahead(self, values, splits)
+
     def _inner(self, row, offset):
         return row[:, EDGE + offset : EDGE + offset + self._bins]
 
@@ -108,3 +115,59 @@ def cut_prior():
     splits = np.ones((entropy.SCALES, entropy.SYMBOLS), np.int64)
     splits[: CutNeighbourhood.switches + 1, : CutNeighbourhood.switches + 1] = SPLIT_COUNTS
     return np.concatenate([prior(), splits])
+
+
+class Ahead:
+    """The tables of a `Neighbourhood` for an encoder, which knows all levels: of many frames at once.
+
+    Attributes:
+        signs: None, as of `Neighbourhood`.
+    """
+
+    signs = None
+
+    def __init__(self, near, values, splits):
+        """Starts a chunk.
+
+        Args:
+            near: `Neighbourhood`, which says whether frames are cut.
+            values: levels, int64 `(channels, frames, bins)`.
+            splits: of the frames, int64 `(frames,)`; None where none is cut.
+        """
+        self._sizes, self._halves = (each.swapaxes(0, 1) for each in (np.abs(values), quantiser.halves(values)))
+        self._of_splits = len(prior()) + np.append(0, splits[:-1])[:, None] if near.switches else None
+
+    def blocks(self):
+        """Yields the tables of the next frames in the order of coding, that of the split first: int64 `(frames, n)`."""
+        frames, channels, bins = self._sizes.shape
+        together = max(1, TOGETHER // (channels * bins))
+        rows = np.zeros((2, together + 1, channels, bins + 2 * EDGE))  # the frame before and its running average; one later
+        for first in range(0, frames, together):
+            some = slice(first, first + together)
+            sizes = self._sizes[some]
+            self._follow(sizes, rows)
+            tables = self._of_passes(sizes, self._halves[some], rows[:, : len(sizes)])
+            yield np.concatenate(tables if self._of_splits is None else [self._of_splits[some], *tables], axis=1)
+            rows[:, 0] = rows[:, -1]
+
+    def _follow(self, sizes, rows):
+        """Fills in frames and running averages behind the first, as `Neighbourhood.next_frame`."""
+        now, running = rows[:, :, :, EDGE:-EDGE]
+        now[1 : 1 + len(sizes)] = np.minimum(sizes, quantiser.LARGEST)
+        for number, new in enumerate(AVERAGE // 4 * now[1 : 1 + len(sizes)]):
+            running[number + 1] = np.floor(0.75 * running[number]) + new
+
+    def _of_passes(self, sizes, halves, rows):
+        """Returns the tables of each pass, `(frames, channels * bins of the pass)`."""
+        own, found = np.zeros_like(rows[0]), []
+        for number, part in enumerate(PASSES):
+            past = [(rows[row], distance, weight) for (row, distance), weight in zip(_COLUMNS, PAST[number]) if weight]
+            expected = 0.0
+            for row, distance, weight in [*past, *((own, *each) for each in OWN[number])]:
+                here, there = (row[:, :, EDGE + off : row.shape[2] - EDGE + off][:, :, part] for off in (-distance, distance))
+                expected = expected + weight * (here + there if distance else here)
+            scales = entropy.scales_of(expected)
+            half = halves[:, :, part] & (scales < _SHIFTED)
+            found.append((scales + entropy.SCALES * (2 * number + half)).reshape(len(sizes), -1))
+            own[:, :, EDGE:-EDGE][:, :, part] = entropy.known(sizes[:, :, part], scales)
+        return found

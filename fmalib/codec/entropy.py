@@ -35,6 +35,8 @@ def _edges():
 
 EDGES, SHIFTS = _edges()
 SCALES = len(SHIFTS)
+_SCALES = EDGES.searchsorted(np.arange(1 << 15), side="right")  # of small magnitudes
+FEW = 512  # from so many on, to look a scale up is faster than to search for it
 
 
 @functools.lru_cache
@@ -61,13 +63,18 @@ def prior():
 
 
 def scales_of(expected):
-    """Returns the scale of each expected magnitude in 1/1024, an integer."""
-    return np.searchsorted(EDGES, expected, side="right")
+    """Returns the scale of each expected magnitude in 1/1024, a whole number."""
+    if np.size(expected) < FEW:
+        return EDGES.searchsorted(expected, side="right")
+    found = _SCALES.take(np.minimum(expected, len(_SCALES) - 1).astype(np.intp))
+    large = expected >= len(_SCALES)
+    found[large] = EDGES.searchsorted(expected[large], side="right")
+    return found
 
 
-def known(sizes, tables):
-    """Returns magnitudes as a decoder knows them before the end of a frame, by the table of each."""
-    shifts = SHIFTS[tables % SCALES]
+def known(sizes, scales):
+    """Returns magnitudes as a decoder knows them before the end of a frame, by the scale of each."""
+    shifts = SHIFTS.take(scales)
     return _middles(np.minimum(sizes >> shifts, ESCAPE), shifts)
 
 
@@ -77,44 +84,44 @@ def _middles(symbols, shifts):
 
 
 class Tables:
-    """Counts of symbols by table, from `(tables, symbols)` before anything is coded; a set of tables has one for each scale."""
+    """Counts of symbols by table, from `(tables, symbols)` before anything is coded; a set of tables has one for each scale.
+
+    Attributes:
+        counts: whole numbers, float32 of shape `(tables, symbols)`.
+        shifts: of each table's scale.
+    """
 
     def __init__(self, counts):
-        self.counts = np.array(counts, np.int64, order="C")
+        self.counts = np.array(counts, np.float32, order="C")
         self.shifts = np.resize(SHIFTS, len(counts))
-        self._floats, self._totals = self.counts.astype(np.float32), self.counts.sum(axis=1)
+        self._totals, self._room = self.counts.sum(axis=1, dtype=np.int64), 0
 
     def of(self, tables):
         """Returns the counts of each of many tables, float32 of shape `(many, symbols)`."""
-        return self._floats[tables]
+        return self.counts.take(tables, axis=0)
 
     def learn(self, tables, symbols):
         """Counts symbols, and the table that each was coded with."""
-        places, counts = tables * self.counts.shape[1] + symbols, self.counts.ravel()
-        np.add.at(counts, places, GAIN)
+        np.add.at(self.counts.ravel(), tables * self.counts.shape[1] + symbols, np.float32(GAIN))
         np.add.at(self._totals, tables, GAIN)
-        self._floats.ravel()[places] = counts[places]
+        self._room -= len(tables)
+        if self._room < 0:
+            self._halve()
+
+    def _halve(self):
+        """Halves the counts of tables that are full, and sets how many symbols may be counted before another one can be."""
         while (full := self._totals > MOST).any():
-            self.counts[full] = (self.counts[full] >> 1) | 1
-            self._floats[full], self._totals[full] = self.counts[full], self.counts[full].sum(axis=1)
+            self.counts[full] = (self.counts[full].astype(np.int64) >> 1) | 1
+            self._totals[full] = self.counts[full].sum(axis=1, dtype=np.int64)
+        self._room = (MOST - int(self._totals.max())) // GAIN
 
 
 class _Coder:
-    """What encoder and decoder share: the tables, those of signs, and what was coded since they were updated."""
+    """What encoder and decoder share: the tables, and those of signs."""
 
     def __init__(self, counts, of_signs=None):
-        self._tables, self._since = Tables(counts), []
+        self._tables = Tables(counts)
         self._of_signs = None if of_signs is None else Tables(of_signs)
-
-    def _known(self, tables, symbols, shifts):
-        """Keeps what was coded, and returns magnitudes as far as symbols tell them."""
-        self._since.append((tables, symbols, shifts))
-        return _middles(symbols, shifts)
-
-    def _frame(self):
-        """Returns tables, symbols and shifts since the last time."""
-        since, self._since = self._since, []
-        return (np.concatenate(each) for each in zip(*since))
 
 
 class Encoder(_Coder):
@@ -122,33 +129,36 @@ class Encoder(_Coder):
 
     def __init__(self, counts, of_signs=None):
         super().__init__(counts, of_signs)
-        self._range, self._sizes, self._bits, self._signs = constriction.stream.queue.RangeEncoder(), [], [], []
+        self._range, self._bits, self._signs = constriction.stream.queue.RangeEncoder(), [], []
 
-    def put(self, values, tables, *, signed=True):
-        """Takes integers of shape `(n,)` and the table of each; no sign is sent where `signed` is false.
+    def put(self, values, tables, *, unsigned=0):
+        """Codes frames of integers under the table of each, both of shape `(frames, n)`; tables learn after each frame.
 
-        Returns their magnitudes as a decoder knows them before the end of the frame.
+        No sign is sent of the first integers of a frame; `unsigned` is their number.
         """
-        sizes, shifts = np.abs(values), self._tables.shifts[tables]
-        self._sizes.append(sizes)
-        if signed:
-            self._signs.append(values[sizes > 0] < 0)
-        return self._known(tables, np.minimum(sizes >> shifts, ESCAPE), shifts)
+        sizes, shifts = np.abs(values), self._tables.shifts.take(tables)
+        symbols = np.minimum(sizes >> shifts, ESCAPE).astype(np.int32)
+        escaped, shifted = ((each > 0).any(axis=1).tolist() for each in (symbols == ESCAPE, shifts))
+        for frame, mine in enumerate(symbols):
+            self._put_symbols(mine, tables[frame])
+            if escaped[frame]:
+                self._put_escapes(sizes[frame], mine, shifts[frame])
+            if shifted[frame]:
+                self._bits += _planes(sizes[frame], shifts[frame])
+        self._signs.append(values[:, unsigned:][sizes[:, unsigned:] > 0] < 0)
 
-    def end_frame(self):
-        """Codes a frame, updates the tables by it, and returns its magnitudes in the order of `put`."""
-        tables, symbols, shifts = self._frame()
-        sizes, self._sizes = np.concatenate(self._sizes), []
-        self._range.encode(symbols.astype(np.int32), _MODELS, self._tables.of(tables))
+    def _put_symbols(self, symbols, tables):
+        """Codes the symbols of a frame, and updates the tables by them."""
+        self._range.encode(symbols, _MODELS, self._tables.of(tables))
         self._tables.learn(tables, symbols)
+
+    def _put_escapes(self, sizes, symbols, shifts):
+        """Codes what the escapes of a frame stand for."""
         escaped = symbols == ESCAPE
-        if escaped.any():
-            excess = (sizes[escaped] >> shifts[escaped]) - ESCAPE + 1
-            lengths = np.frexp(excess)[1] - 1
-            self._range.encode(lengths.astype(np.int32), _OF_ESCAPES)
-            self._bits += _planes(excess, lengths)
-        self._bits += _planes(sizes, shifts)
-        return sizes
+        excess = (sizes[escaped] >> shifts[escaped]) - ESCAPE + 1
+        lengths = np.frexp(excess)[1] - 1
+        self._range.encode(lengths.astype(np.int32), _OF_ESCAPES)
+        self._bits += _planes(excess, lengths)
 
     def put_signs(self, wrong, tables):
         """Codes signs that were foretold: booleans `(n,)`, true where that was wrong, and the table of each."""
@@ -166,8 +176,8 @@ class Meter(Encoder):
     """An encoder that also keeps what each integer takes.
 
     Attributes:
-        lengths: of each frame that has ended, the ideal code lengths in bits, float64 `(n,)` in the order of `put`: the
-            logarithm of what its table foretold, and its sign, low bits and escape.
+        lengths: of each frame, the ideal code lengths in bits, float64 `(n,)`: the logarithm of what a table foretold, and
+            sign, low bits and escape.
         of_signs: ideal code lengths of signs by each `put_signs`.
     """
 
@@ -177,21 +187,29 @@ class Meter(Encoder):
 
     def put_signs(self, wrong, tables):
         """Codes signs as an `Encoder` does, and keeps their lengths."""
-        counts = self._of_signs.counts[tables]
-        self.of_signs.append(np.log2(counts.sum(axis=1) / counts[np.arange(len(wrong)), wrong.astype(int)]))
+        self.of_signs.append(_ideal(self._of_signs, tables, wrong.astype(int)))
         super().put_signs(wrong, tables)
 
-    def end_frame(self):
-        """Codes a frame as an `Encoder` does, and keeps its lengths."""
-        tables, symbols, shifts = (np.concatenate(each) for each in zip(*self._since))
-        counts = self._tables.counts[tables]  # before they learn from the frame
-        sizes = super().end_frame()
-        lengths = np.log2(counts.sum(axis=1) / counts[np.arange(len(symbols)), symbols]) + shifts + (sizes > 0)
-        escaped = symbols == ESCAPE
-        classes = np.frexp((sizes[escaped] >> shifts[escaped]) - ESCAPE + 1)[1] - 1
-        lengths[escaped] += 2 * classes + 1  # a class takes about one bit more than its number, and that many bits follow
-        self.lengths.append(lengths)
-        return sizes
+    def put(self, values, tables, *, unsigned=0):
+        """Codes frames as an `Encoder` does, and keeps their lengths."""
+        first, sizes, shifts = len(self.lengths), np.abs(values), self._tables.shifts[tables]
+        super().put(values, tables, unsigned=unsigned)
+        for frame, lengths in enumerate(self.lengths[first:]):
+            lengths += shifts[frame] + (sizes[frame] > 0)
+            high = sizes[frame] >> shifts[frame]
+            escaped = high >= ESCAPE
+            classes = np.frexp(high[escaped] - ESCAPE + 1)[1] - 1
+            lengths[escaped] += 2 * classes + 1  # a class takes about one bit more than its number, and that many bits follow
+
+    def _put_symbols(self, symbols, tables):
+        self.lengths.append(_ideal(self._tables, tables, symbols))  # before they learn from the frame
+        super()._put_symbols(symbols, tables)
+
+
+def _ideal(tables, numbers, symbols):
+    """Returns the ideal code lengths of symbols under tables with numbers, in bits."""
+    counts = tables.counts[numbers].astype(np.float64)
+    return np.log2(counts.sum(axis=1) / counts[np.arange(len(symbols)), symbols])
 
 
 class Decoder(_Coder):
@@ -199,16 +217,19 @@ class Decoder(_Coder):
 
     def __init__(self, data, counts, of_signs=None):
         super().__init__(counts, of_signs)
-        words = np.frombuffer(data + bytes(-len(data) % 4), "<u4")
+        words, self._since = np.frombuffer(data + bytes(-len(data) % 4), "<u4"), []
         self._range, self._bits = constriction.stream.queue.RangeDecoder(words.astype(np.uint32)), _Bits(data[::-1])
 
     def get(self, tables):
-        """Returns the magnitudes of shape `(n,)` as far as known by now; `tables` as for `Encoder.put`."""
-        return self._known(tables, self._decode(_MODELS, self._tables.of(tables)), self._tables.shifts[tables])
+        """Returns the magnitudes of shape `(n,)` as far as known by now; `tables` as for one frame of `Encoder.put`."""
+        symbols, shifts = self._decode(_MODELS, self._tables.of(tables)), self._tables.shifts.take(tables)
+        self._since.append((tables, symbols, shifts))
+        return _middles(symbols, shifts)
 
     def end_frame(self):
         """Updates the tables by a frame, and returns its magnitudes in the order of `get`."""
-        tables, symbols, shifts = self._frame()
+        tables, symbols, shifts = (np.concatenate(each) for each in zip(*self._since))
+        self._since = []
         self._tables.learn(tables, symbols)
         escaped = symbols == ESCAPE
         if escaped.any():

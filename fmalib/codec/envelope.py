@@ -136,7 +136,7 @@ class Blocks:
     """A context model of coefficients: a running average of the blocks before, and the rows above in the same block.
 
     Attributes:
-        prior, parts, frame, switches, signs: as of `fmalib.codec.contexts.Neighbourhood`; a part is a row.
+        prior, parts, frame, switches, signs, ahead: as of `fmalib.codec.contexts.Neighbourhood`; a part is a row.
     """
 
     switches, signs = 0, None
@@ -164,10 +164,44 @@ class Blocks:
         self.frame[...] = 0
         self._foretell()
 
+    def ahead(self, values, _):
+        """Returns `Ahead`: the same tables for an encoder, which knows all coefficients."""
+        return Ahead(self, values)
+
     def _foretell(self):
         """Sets what the blocks before, and what is usual, say of the next."""
         start, mean, aside = np.array(WEIGHTS).T[:, [0] + [1] * (ROWS - 1), None]
         self._expected = start * self._usual // entropy.UNIT + mean * self._running + aside * _aside(self._running)
+
+
+class Ahead:
+    """The tables of `Blocks` for an encoder, which knows all coefficients: of all blocks at once.
+
+    Attributes:
+        signs: None, as of `Blocks`.
+    """
+
+    signs = None
+
+    def __init__(self, near, values):
+        """Takes `Blocks` at its start, and coefficients as by `quantise`."""
+        self._near, self._sizes = near, np.abs(values).swapaxes(0, 1)
+
+    def blocks(self):
+        """Yields the tables of all blocks in the order of coding, int64 `(blocks, n)`."""
+        near, expected = self._near, []
+        for sizes in self._sizes:
+            expected.append(near._expected)
+            near.next_frame(sizes)
+        expected = np.stack(expected)
+        sizes, tables = self._sizes.reshape(expected.shape), np.empty(expected.shape, np.int64)
+        above, higher = np.zeros((2, *expected[:, :, 0].shape))
+        for row in range(ROWS):
+            mean = expected[:, :, row] + ABOVE[0] * above + ABOVE[1] * _aside(above) + ABOVE[2] * higher
+            scales = entropy.scales_of(mean)
+            tables[:, :, row] = scales + entropy.SCALES * min(row, 1)
+            above, higher = entropy.known(sizes[:, :, row], scales).astype(np.float64), above
+        yield tables.swapaxes(1, 2).reshape(len(tables), -1)
 
 
 @functools.lru_cache

@@ -88,7 +88,7 @@ class Neighbourhood:
         self.frame[...] = 0
 
     def ahead(self, values, splits):
-        """Returns a context model with the same tables for an encoder, which knows all levels: a faster one, at its start."""
+        """Returns `Ahead`: the same tables for an encoder, which knows all levels, found in less time."""
         return Ahead(type(self)(*self._of, TOGETHER), values, splits)
 
     def _inputs(self, number, told):
@@ -152,7 +152,7 @@ class Ahead:
     """The tables of a `Neighbourhood` for an encoder, which knows all levels: of several frames at once, in larger matrices.
 
     Attributes:
-        prior, parts, switches, signs, frame, split: as of `Neighbourhood`.
+        signs: `fmalib.codec.signs.Ahead`, or None.
     """
 
     def __init__(self, near, values, splits):
@@ -165,53 +165,34 @@ class Ahead:
         """
         self._near, self._values = near, values.swapaxes(0, 1)
         self._splits = [0] * len(self._values) if splits is None else splits.tolist()
-        self.prior, self.parts, self.switches = near.prior, near.parts, near.switches
         self.signs = near.signs and signs.Ahead(near.signs)
-        self.frame, self.split, self._next, self._block = near.frame.copy(), 0, 0, []
-        self._look()
 
-    def split_table(self):
-        """Returns the table of the split of the frame to come, as `Neighbourhood.split_table`."""
-        return self._block[0][0]
-
-    def tables(self, number):
-        """Returns the table of each bin of a part, as `Neighbourhood.tables`."""
-        return self._block[0][1][number]
-
-    def begin_signs(self, _):
-        """Does nothing: the magnitudes are known."""
-
-    def next_frame(self, _):
-        """Moves on to the next frame."""
-        self._block.pop(0)
-        if not self._block:
-            self._look()
-
-    def _look(self):
-        """Sets the table of the split and the tables of the parts for each of the next frames, and foretells their signs."""
-        some = slice(self._next, self._next + TOGETHER)
-        near, splits, told, firsts, halves = self._near, self._splits[some], [], [], []
-        sizes = np.abs(self._values[some])
-        for place, frame in enumerate(sizes):
-            near.split = splits[place]
-            near._show(place)
-            told.append(near._told())
-            firsts.append(near.split_table())
-            halves.append(near._trellis.halves)
-            near._follow(frame)
-        self._next += len(sizes)
-        if len(sizes):
-            self._block = list(zip(firsts, self._of_parts(sizes, np.stack(told), np.stack(halves))))
+    def blocks(self):
+        """Yields the tables of the next frames, as `fmalib.codec.contexts.Ahead.blocks`, and foretells their signs."""
+        for first in range(0, len(self._values), TOGETHER):
+            some = slice(first, first + TOGETHER)
+            near, splits, told, firsts, halves = self._near, self._splits[some], [], [], []
+            sizes = np.abs(self._values[some])
+            for place, frame in enumerate(sizes):
+                near.split = splits[place]
+                near._show(place)
+                told.append(near._told())
+                firsts.append(near.split_table())
+                halves.append(near._trellis.halves)
+                near._follow(frame)
             if self.signs:
                 self.signs.look(self._values[some], halves, splits)
+            tables = self._of_parts(sizes, np.stack(told), np.stack(halves))
+            yield np.concatenate([np.stack(firsts), *tables] if near.switches else tables, axis=1)
 
     def _of_parts(self, sizes, told, halves):
-        """Returns the tables of each frame's parts."""
+        """Returns the tables of each part, `(frames, bins of the part)`."""
         near, found = self._near, []
         near._padded[...] = 0
         inner = near._padded[: len(sizes), :, EDGE:-EDGE]
-        for number, part in enumerate(self.parts):
+        for number, part in enumerate(near.parts):
             here = slice(None), *part
-            found.append(near._tables(number, near._inputs(number, told), halves[here]))
-            inner[here] = entropy.known(sizes[here], found[-1])
-        return zip(*found)
+            tables = near._tables(number, near._inputs(number, told), halves[here])
+            found.append(tables.reshape(len(sizes), -1))
+            inner[here] = entropy.known(sizes[here], tables % entropy.SCALES)
+        return found

@@ -42,10 +42,10 @@ class Blocks:
     """What is known of the envelope of a chunk while it is coded.
 
     Attributes:
-        prior, parts, frame, switches, signs: as of `fmalib.codec.contexts.Neighbourhood`; a part is a row of a channel.
+        prior, parts, frame, switches, signs, ahead: as of `fmalib.codec.contexts.Neighbourhood`; a part is a row of a channel.
     """
 
-    switches, signs = 0, None
+    switches, signs, ahead = 0, None, None
 
     def __init__(self, channels, bands, step, weights):
         """Starts a chunk.

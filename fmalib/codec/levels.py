@@ -1,6 +1,7 @@
 """Levels of a chunk to bytes and back, under a context model: what knows the tables of the next levels from those before.
 
-A context model has the attributes and functions of `fmalib.codec.contexts.Neighbourhood`.
+A context model has the attributes and functions of `fmalib.codec.contexts.Neighbourhood`. An encoder knows all levels, so most
+models find the tables of many frames at once for it (`fmalib.codec.contexts.Ahead`).
 """
 
 import functools
@@ -56,25 +57,46 @@ def bits(values, near, splits=None):
 @_one_thread
 def _coded(values, near, splits, encoder):
     """Returns the encoder that has coded levels."""
-    near = near.ahead(values, splits) if hasattr(near, "ahead") else near
-    for number, frame in enumerate(values.transpose(1, 0, 2)):
+    frames, ahead = values.swapaxes(0, 1), near.ahead(values, splits) if near.ahead else None
+    integers = np.concatenate([frames[(slice(None), *part)].reshape(len(frames), -1) for part in near.parts], axis=1)
+    if near.switches:
+        integers = np.concatenate([splits[:, None], integers], axis=1)
+    first = 0
+    for tables in ahead.blocks() if ahead else _frame_by_frame(near, frames, splits):
+        here = slice(first, first + len(tables))
+        if near.signs:
+            _put_with_signs((frames[here], integers[here], tables), (ahead or near).signs, encoder)
+        else:
+            encoder.put(integers[here], tables, unsigned=int(near.switches > 0))
+        first += len(tables)
+    return encoder
+
+
+def _put_with_signs(block, signs, encoder):
+    """Codes frames whose signs are foretold: levels `(channels, bins)`, integers in the order of coding, and tables of each."""
+    for frame, integers, tables in zip(*block):
+        encoder.put(integers[None], tables[None], unsigned=len(integers))
+        for part in signs.parts:
+            negative = frame[part][frame[part] != 0] < 0
+            of_signs, foretold = signs.foretold(part)
+            encoder.put_signs(negative ^ foretold, of_signs)
+            signs.tell(negative)
+
+
+def _frame_by_frame(near, frames, splits):
+    """Yields the tables of each frame `(1, n)` in the order of coding, as a decoder finds them."""
+    for number, sizes in enumerate(np.abs(frames)):
+        tables = []
         if near.switches:
-            encoder.put(splits[[number]], near.split_table(), signed=False)
+            tables.append(near.split_table())
             near.split = int(splits[number])
         for place, part in enumerate(near.parts):
-            tables = near.tables(place)
-            known = encoder.put(frame[part].ravel(), tables.ravel(), signed=not near.signs)
-            near.frame[part] = known.reshape(tables.shape)
-        encoder.end_frame()
+            tables.append(near.tables(place).ravel())
+            near.frame[part] = entropy.known(sizes[part].ravel(), tables[-1] % entropy.SCALES).reshape(sizes[part].shape)
         if near.signs:
-            near.begin_signs(np.abs(frame))
-            for part in near.signs.parts:
-                negative = frame[part][frame[part] != 0] < 0
-                tables, foretold = near.signs.foretold(part)
-                encoder.put_signs(negative ^ foretold, tables)
-                near.signs.tell(negative)
-        near.next_frame(np.abs(frame))
-    return encoder
+            near.begin_signs(sizes)
+        yield np.concatenate(tables)[None]
+        near.next_frame(sizes)
 
 
 @_one_thread

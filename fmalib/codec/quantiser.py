@@ -56,15 +56,15 @@ def _best_path(scaled, keep_peaks):
     total[0] = 0
     choices = np.empty((len(levels), *total.shape), bool)
     for frame, branches in enumerate(costs):
-        one, other = (total[before] + branches[branch] for before, branch in zip(_BEFORE, _BRANCH))
+        one, other = (total.take(before, axis=0) + branches.take(branch, axis=0) for before, branch in zip(_BEFORE, _BRANCH))
         np.less(other, one, out=choices[frame])
         total = np.minimum(one, other)
     state, column = np.argmin(total, axis=0), np.arange(total.shape[-1])
     result = np.empty((len(levels), len(column)), np.int64)
     for frame in range(len(levels) - 1, -1, -1):
-        way = choices[frame, state, column].astype(np.intp)
-        result[frame] = levels[frame, _BRANCH[way, state], column]
-        state = _BEFORE[way, state]
+        way = STATES * choices[frame].take(state * len(column) + column) + state
+        result[frame] = levels[frame].take(_BRANCH.take(way) * len(column) + column)
+        state = _BEFORE.take(way)
     return result.reshape(-1, len(scaled), scaled.shape[2]).swapaxes(0, 1)
 
 
@@ -150,12 +150,18 @@ class Trellis:
 
 
 def halves(levels):
-    """Returns which quantiser each level `(channels, frames, bins)` belongs to: 0 or 1."""
-    trellis, result = Trellis(levels.shape[0], levels.shape[2]), np.empty(levels.shape, np.int64)
-    for frame in range(levels.shape[1]):
-        result[:, frame] = trellis.halves
-        trellis.next_frame(levels[:, frame])
-    return result
+    """Returns which quantiser each level `(channels, frames, bins)` belongs to: 0 or 1.
+
+    Of a state's two bits in NEXT, the low one is the high one of the frame before. The high one is the low one of the frame
+    before, and changes behind an odd level. So it follows from the odd levels one, three, five, ... frames before.
+    """
+    odd = np.zeros((levels.shape[0], levels.shape[1] + 1, levels.shape[2]), np.int8)
+    odd[:, 1:] = levels & 1
+    high = np.zeros_like(odd)
+    for start in range(2):
+        np.bitwise_xor.accumulate(odd[:, start::2], axis=1, out=high[:, start::2])
+    low = np.pad(high[:, :-1], ((0, 0), (1, 0), (0, 0)))
+    return HALFWAY.take(2 * high + low)[:, :-1]
 
 
 def centroids(coefficients, levels, step):

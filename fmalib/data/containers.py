@@ -45,7 +45,8 @@ class Part:
     """A stretch of a file.
 
     Attributes:
-        open: function without arguments that returns a `SoundFile` or a `fmalib.data.ffmpeg.File`.
+        open: function that returns a `SoundFile` or a `fmalib.data.ffmpeg.File`; `whole=False` says to a `SoundFile` that it
+            is only looked at.
         seconds: duration by counting frames; None where they are not counted.
         count: function without arguments that returns the duration without decoding; None where a `SoundFile` knows it.
         promised: duration by a header, which may be wrong; None where there is none.
@@ -87,7 +88,7 @@ def find(path):
     if len(found.parts) > MOST_PARTS:
         raise AudioError(f"more than {MOST_PARTS} parts in one file")
     try:
-        found.parts[0].open().close()
+        found.parts[0].open(whole=False).close()
         return found
     except AudioError as error:
         suffix = path.suffix.lower()
@@ -130,10 +131,10 @@ def _split(path, data):
 def _part(path, pieces=None, **facts):
     """Returns a whole file, or some pieces of it, as one part."""
 
-    def opened():
+    def opened(*, whole=True):
         try:
             if pieces is not None:
-                return SoundFile(for_decoder(path, pieces))
+                return SoundFile(for_decoder(path, pieces, copy=whole))
             # A name that is not UTF-8 goes as bytes, which Windows does not take.
             return SoundFile(os.fsencode(path) if os.name == "posix" else path)
         except (soundfile.SoundFileError, TypeError, ValueError) as error:  # TypeError: a file named .raw needs a format

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from fmalib import paths
-from fmalib.data import file_facts, fma, fma_archives, genre_folder, splits, synth
+from fmalib.data import file_facts, fma, fma_archives, formats, genre_folder, splits, synth
 from fmalib.data.splits import assert_artists_disjoint
 from fmalib.data.tracks import SPLITS, UNKNOWN_ARTIST, count_artists, describe_excluded
 
@@ -159,23 +159,34 @@ def _check(dataset, split, tracks_per_genre, seed):
         raise ValueError(f"tracks_per_genre must be at least 3, one a split. Received: tracks_per_genre={tracks_per_genre!r}")
     if not isinstance(seed, (int, np.integer)) or seed < 0:
         raise ValueError(f"seed must be an integer of at least 0. Received: seed={seed!r}")
+
+
+def find_root(dataset, data_dir=None):
+    """Returns the folder of a source, known to be there; None for synth, which is made where it is not.
+
+    Args:
+        dataset, data_dir: as for `load`.
+
+    Raises:
+        ValueError, OSError: there is no such source.
+    """
     if not dataset:
         raise ValueError("dataset must be 'synth', an FMA subset or a folder. Received: dataset=''")
+    if dataset == "synth":
+        return None
+    return (fma if dataset in fma_archives.SUBSETS else genre_folder).find_root(dataset, data_dir)
 
 
 def _read_source(dataset, data_dir, tracks_per_genre, seed):
     """Returns (root, (tracks, excluded)); makes the synthetic corpus if it is not there yet."""
+    root = find_root(dataset, data_dir)
     if dataset == "synth":
         parent = paths.resolve(data_dir) if data_dir else paths.cache_dir()
         root = parent / f"synth-v{synth.VERSION}-{tracks_per_genre}-per-genre"
         # The corpus has a fixed seed of its own: the seed of a run must not change its training data.
         synth.make_corpus(root, tracks_per_genre=tracks_per_genre, seed=0)
         return root, fma.read(root, "fma_small")
-    if dataset in fma_archives.SUBSETS:
-        root = fma.find_root(dataset, data_dir)
-        return root, fma.read(root, dataset)
-    root = genre_folder.find_root(dataset, data_dir)
-    return root, genre_folder.read(root, seed)
+    return root, fma.read(root, dataset) if dataset in fma_archives.SUBSETS else genre_folder.read(root, seed)
 
 
 def _notes(parts, source, split, root, excluded):
@@ -187,6 +198,9 @@ def _notes(parts, source, split, root, excluded):
         yield "Leaky split (random70): artists have tracks in several splits, so accuracies are too high."
     if source == "folder":
         yield from genre_folder.notes(root, tracks, excluded)
+    missing = (excluded["reason"] == formats.reason_of(FileNotFoundError())).sum()
+    if source == "fma" and missing:
+        yield f"{missing} clips of FMA are missing: python -m fmalib download puts them in."
     unknown = tracks["artist"].str.startswith(UNKNOWN_ARTIST).sum()
     if unknown:
         yield f"Artists of {unknown} of {len(tracks)} tracks are unknown: an artist may have tracks in two splits."

@@ -1,6 +1,7 @@
 """Files as bytes: looking around in a file, and a selection of its bytes as a file of its own."""
 
 import bisect
+import errno
 import io
 import itertools
 import os
@@ -82,6 +83,18 @@ class Excerpt(io.RawIOBase):
         self._position += len(data)
         return len(data)
 
+    def copied(self, number):
+        """Returns the number of an open, empty file once it holds the excerpt; the system copies without a way through here."""
+        for piece in self._pieces:
+            if isinstance(piece, bytes):
+                os.write(number, piece)
+                continue
+            start, stop = piece
+            while start < stop and (sent := os.sendfile(number, self._file.fileno(), start, stop - start)):
+                start += sent
+        os.lseek(number, 0, os.SEEK_SET)
+        return number
+
     def close(self):
         """See `io.IOBase`."""
         self._file.close()
@@ -91,7 +104,7 @@ class Excerpt(io.RawIOBase):
         return self._ends[-1] if self._ends else 0
 
 
-def for_decoder(path, pieces):
+def for_decoder(path, pieces, *, copy=True):
     """Returns an excerpt as `soundfile.SoundFile` takes it: the number of an open file, or a file object.
 
     For a file object, libsndfile calls Python twice a frame, and threads wait for each other: two decoders together were slower
@@ -99,17 +112,20 @@ def for_decoder(path, pieces):
 
     Args:
         path, pieces: as for `Excerpt`.
+        copy: whether it may be copied; a decoder that only looks at the beginning is done sooner without.
     """
     excerpt = Excerpt(path, pieces)
-    if len(excerpt) > IN_MEMORY or not hasattr(os, "memfd_create"):
+    if not copy or len(excerpt) > IN_MEMORY or not hasattr(os, "memfd_create"):
         return io.BufferedReader(excerpt, BLOCK)  # mpg123 reads twice a frame
-    with excerpt:
-        number = os.memfd_create("excerpt")
-        with open(number, "wb", closefd=False) as file:
-            while data := excerpt.read(1 << 20):
-                file.write(data)
-        os.lseek(number, 0, os.SEEK_SET)
-        return number
+    number = os.memfd_create("excerpt")
+    try:
+        with excerpt:
+            return excerpt.copied(number)
+    except OSError as error:
+        os.close(number)
+        if error.errno not in (errno.EINVAL, errno.ENOSYS):  # by which a file system says that it does not copy
+            raise
+    return for_decoder(path, pieces, copy=False)
 
 
 def _size(piece):

@@ -38,8 +38,9 @@ class Comparison:
         network: function of `components` that returns the uncompiled autoencoder of `patches_svm` and the like; None takes
             `patch_autoencoder.patch_autoencoder`.
         music: sound files without labels, on which patch autoencoders train besides.
-        refit: whether a probe, once its setting is chosen on validation, trains on validation tracks too; for folds, whose
-            validation is taken from few tracks. Its validation predictions are those from before.
+        refit: whether a probe, once its setting is chosen on validation, trains on validation tracks too, and a network from
+            scratch once more, on both; for folds, whose validation is taken from few tracks. Validation predictions are those
+            from before.
         patch_seconds: duration of a segment, of classifiers on a patch autoencoder; less where a track is shorter.
         progress: whether to show bars.
     """
@@ -118,6 +119,11 @@ class Comparison:
         shortest = min(tracks["samples"].min() for tracks in (self.training, self.validation, self.test))
         length = int(min(self.patch_seconds * self.cache.sample_rate, shortest))
         return dataclasses.replace(self, encoder=encoder, length=length, autoencoder_length=length, head=None)
+
+    def with_validation(self):
+        """Returns the comparison whose training tracks are those of training and validation, for a network's last training."""
+        known = pd.concat([self.training, self.validation])
+        return dataclasses.replace(self, training=known.loc[self.tracks.index[self.tracks.index.isin(known.index)]])
 
     def with_permuted_labels(self, seed):
         """Returns the comparison with permuted labels in training and validation."""

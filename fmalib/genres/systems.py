@@ -14,18 +14,16 @@ import pandas as pd
 
 from fmalib.codec import listening
 from fmalib.data import audio_cache
-from fmalib.data.segments import VALIDATION_SEGMENTS
 from fmalib.data.tracks import SPLITS
 from fmalib.genres import codec_latent, descriptors, patch_latent, pooling, probes
 from fmalib.genres.comparison import BATCH_SIZE, CODEC, check_genres, encoder_for, train_autoencoder
-from fmalib.genres.results import Result, pooled
+from fmalib.genres.results import FMA_SMALL, Result, pooled, seconds_at_fma_small
 from fmalib.models import audeep, classifiers
 from fmalib.training import runs
 
-FMA_SMALL = 6400  # training clips, for which times are extrapolated
 MIXUP = 0.3
 PATCH_RATE = 3e-4  # of learning, where a patch autoencoder is fine-tuned: a higher one forgets patterns
-PATIENCE = 7  # epochs without a better validation loss; the learning rate falls within five
+PATIENCE = 7  # epochs without a better validation loss, of heads; the learning rate falls within five
 OF_NETWORKS = ("latent_frozen", "latent_finetuned", "latent_lstm", "latent_pooled", "random_encoder", "random_frozen")
 PERMUTED = "shuffled_"  # before a system's name: the same on permuted labels
 
@@ -121,13 +119,18 @@ def _folds(comparison):
     return comparison if isinstance(comparison, list) else [comparison]
 
 
-def compiled(model, pipeline, first_epoch=0, rate=1e-3):
+def compiled(model, pipeline, first_epoch=0, rate=1e-3, epochs=None):
     """Returns the classifier with the study's optimizer, Adam, its rate a quarter less every five epochs, and the labels' loss.
 
-    `first_epoch` counts the epochs of an earlier phase, for the learning rate.
+    `first_epoch` counts the epochs of an earlier phase, for the learning rate. With `epochs`, the rate falls to 0 within them
+    along a cosine instead.
     """
     loss = "categorical_crossentropy" if pipeline.n_classes else "sparse_categorical_crossentropy"
-    rate = runs.staircase(rate, steps_per_epoch=pipeline.steps_per_epoch, first_epoch=first_epoch)
+    steps = pipeline.steps_per_epoch
+    if epochs:
+        rate = keras.optimizers.schedules.CosineDecay(rate, epochs * steps)
+    else:
+        rate = runs.staircase(rate, steps_per_epoch=steps, first_epoch=first_epoch)
     model.compile(keras.optimizers.Adam(rate), loss, metrics=["accuracy"])
     return model
 
@@ -155,12 +158,19 @@ def _head(comparison, seed, *, head="study", mixup=0.0, finetune=True, trained=T
 
 
 def _network(comparison, seed, *, name, network, mixup=0.0):
-    pipeline, sizes = comparison.pipeline(mixup), {"samples": comparison.length, "sample_rate": comparison.cache.sample_rate}
+    """Returns the result of a network trained from scratch, for all epochs, since few validation tracks select none well."""
+    sizes, epochs = {"samples": comparison.length, "sample_rate": comparison.cache.sample_rate}, comparison.epochs["network"]
 
-    def build():
-        return compiled(network(len(comparison.data.genres), **sizes), pipeline)
+    def trained(part):
+        pipeline = part.pipeline(mixup)
 
-    return _network_result(comparison, seed, {"network": _train(name, build, pipeline, "network", comparison, seed)})
+        def build():
+            return compiled(network(len(part.data.genres), **sizes), pipeline, epochs=epochs)
+
+        return _train(name, build, pipeline, "network", part, seed, runs.LAST)
+
+    known = trained(comparison.with_validation()) if comparison.refit else None
+    return _network_result(comparison, seed, {"network": trained(comparison)}, known)
 
 
 def _audeep(comparison, seed):
@@ -174,7 +184,7 @@ def _audeep(comparison, seed):
     training = _train("audeep", build, pipeline, "autoencoder", comparison, seed)
     result = _probe(comparison, seed, "audeep", audeep.encoder_of(training.model), seconds=training.seconds)
     facts = {"runs": (training.directory.name,), "histories": {"autoencoder": training.history}}
-    return dataclasses.replace(result, seconds_fma_small=_at_fma_small(training, pipeline), **facts)
+    return dataclasses.replace(result, seconds_fma_small=seconds_at_fma_small(training, pipeline), **facts)
 
 
 def _latent_probe(comparison, seed, *, kind="linear", trained=True):
@@ -234,33 +244,37 @@ def _majority(comparison, seed):
     return _result(seed, lambda split: np.tile(shares, (len(comparison.rows(split)), 1)), comparison.rows, **facts)
 
 
-def _train(name, build, pipeline, phase, comparison, seed):
+def _train(name, build, pipeline, phase, comparison, seed, patience=PATIENCE):
     """Returns the `runs.Run` of the compiled network that `build()` returns; half precision where there is a GPU."""
-    options = {"epochs": comparison.epochs[phase], "seed": seed, "patience": PATIENCE, "progress": comparison.progress}
+    options = {"epochs": comparison.epochs[phase], "seed": seed, "patience": patience, "progress": comparison.progress}
     with runs.mixed_precision():
         runs.set_seed(seed)
         return runs.train_or_load(name, build(), pipeline, **options)
 
 
-def _network_result(comparison, seed, trainings):
-    """Returns the result of the last of several trainings, a dict from phase to `runs.Run`."""
-    last = list(trainings.values())[-1]
+def _network_result(comparison, seed, trainings, known=None):
+    """Returns the result of the last of several trainings, a dict from phase to `runs.Run`.
+
+    `known` is a training on validation tracks too, which predicts the test in its place.
+    """
+    last, every = list(trainings.values())[-1], [*trainings.values(), *([known] if known else [])]
+    models = {"validation": last.model, "test": every[-1].model}
 
     def predict(split):
         with audio_cache.damage_named(comparison.cache):
-            return last.model.predict(comparison.batches(split), verbose=0)
+            return models[split].predict(comparison.batches(split), verbose=0)
 
     return _result(
         seed,
         predict,
         comparison.rows,
         n_parameters=last.model.count_params(),
-        seconds=sum(training.seconds for training in trainings.values()),
-        seconds_fma_small=_at_fma_small(last, comparison.pipeline()),
-        runs=tuple(training.directory.name for training in trainings.values()),
-        model=last.model,
+        seconds=sum(training.seconds for training in every),
+        seconds_fma_small=seconds_at_fma_small(last, comparison.pipeline()),
+        runs=tuple(training.directory.name for training in every),
+        model=models["test"],
         histories={phase: training.history for phase, training in trainings.items()},
-        description="; ".join(map(str, trainings.values())),
+        description="; ".join(map(str, trainings.values())) + (f"; {known.directory.name}: validation too" if known else ""),
     )
 
 
@@ -284,18 +298,6 @@ def _result(seed, predict, rows, **facts):
     """Returns the `Result` of two functions of a split's name, for probabilities and segment table, and its other fields."""
     validation = {"validation_probabilities": predict("validation"), "validation_rows": rows("validation")}
     return Result(seed=seed, probabilities=predict("test"), rows=rows("test"), **validation, **facts)
-
-
-def _at_fma_small(training, pipeline):
-    """Returns the seconds of an epoch with one crop of each of 6,400 clips and FMA-small's 800 validation clips.
-
-    A validation segment has no backward pass and counts as a third of a training segment.
-    """
-    seconds = training.history["seconds"]
-    later = seconds[1:] if len(seconds) > 1 else seconds  # the first one compiles
-    validation = VALIDATION_SEGMENTS / 3
-    here = len(pipeline.training) * pipeline.crops_per_track + len(pipeline.validation) * validation
-    return float(later.median() * (FMA_SMALL + FMA_SMALL / 8 * validation) / here)
 
 
 def _permuted(system):

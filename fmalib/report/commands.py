@@ -44,20 +44,20 @@ def run(options, execute=None, say=say):
         say: function that prints a line.
 
     Raises:
-        ValueError: no such notebook, or a parameter that none has.
+        ValueError: no such notebook, a parameter that none has, or a data set that is not there.
     """
+    from fmalib.report import execution, pages  # slow, and not needed for `--help`
+
     jobs = plan_jobs(options)
+    execution.check_data(jobs)
     if execute is None:
-        import papermill  # slow, and not needed for `--help`
+        import papermill
 
         execute = papermill.execute_notebook
-    from fmalib.report import execution, pages
-
     try:
         records = execution.run_all(jobs, execute, say, hint)
-    except KeyboardInterrupt:
-        say("stopped; the same command goes on")
-        raise
+    finally:
+        hint("")
     page = pages.write(jobs, records, paths.resolve(options.out) / "report", say)
     failed = [name for name, record in records.items() if record["error"]]
     say(f"Report: {page}")

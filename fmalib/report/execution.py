@@ -13,6 +13,7 @@ import nbformat
 
 import fmalib
 from fmalib import files, paths, runs
+from fmalib.data import datasets
 
 RECORD = "report.json"  # in the folder of a notebook: what it was made of, and how that ended
 OUTSIDE = ("report", "__main__.py")  # parts of the package that no notebook runs
@@ -125,11 +126,20 @@ def _listing(name):
     return json.dumps(facts).encode("utf-8", "surrogateescape")
 
 
+def check_data(jobs):
+    """Raises ValueError where a data set among the parameters is not there: all jobs would fail by it, one after another."""
+    for name, folder in {(job.parameters.get("dataset", "synth"), job.parameters.get("data_dir")) for job in jobs}:
+        try:
+            datasets.find_root(str(name), str(folder or ""))  # a number, where YAML has a folder with such a name
+        except OSError as error:
+            raise ValueError(error) from error
+
+
 def parameters_of(notebook):
     """Returns the names of a notebook's parameters, a list of strings, from its cell with that tag."""
     cells = [cell.source for cell in nbformat.read(notebook, 4).cells if "parameters" in cell.metadata.get("tags", [])]
     lines = [line for source in cells for line in source.splitlines() if " = " in line]
-    return [line.split(" = ")[0].strip() for line in lines]
+    return [line.split(" = ")[0].partition(":")[0].strip() for line in lines]
 
 
 def run_all(jobs, execute, say, hint=lambda line: None):

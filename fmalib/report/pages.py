@@ -10,6 +10,7 @@ import jinja2
 import nbformat
 from nbconvert import HTMLExporter
 
+from fmalib import paths
 from fmalib.report import execution, listening
 from fmalib.report.media import Media, unpack
 from fmalib.report.plan import PLANS, text
@@ -18,6 +19,9 @@ TEMPLATES = Path(str(resources.files("fmalib.report"))) / "templates"
 STATIC = ("style.css", "listening.js")
 PARAMETERS = re.compile(r"^Parameters: (.*)$", re.MULTILINE)
 BANNER = "papermill-error-cell-tag"
+# Where a path may begin in JSON, also behind an escape or a colour of the terminal; not in an address, a longer path, an image.
+BEGINNING = r"(?:(?<![\w+/.-])|(?<=\\[nrt])|(?<=\[\dm)|(?<=\d\dm))"
+BADGE = re.compile(r"^\[!\[Colab\]\(.*\n+", re.MULTILINE)  # a picture from the network, that opens another notebook
 OUT_DIR = re.compile(r"out_dir='[^']*'(, )?")  # a folder of this machine tells a reader nothing
 
 
@@ -68,7 +72,8 @@ def _entry(job, record, media):
     )
     printed = "".join(output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", []))
     parameters, given = PARAMETERS.search(printed), ", ".join(f"{name}={value!r}" for name, value in job.parameters.items())
-    figure = job.folder / "figures" / f"{plan.figure}.png" if plan else None
+    # After a failure, a figure there is one of an earlier execution.
+    figure = job.folder / "figures" / f"{plan.figure}.png" if plan and not record["error"] else None
     numbers = [
         {"name": number.name, "value": text(number.value, metrics), "cell": cell_of(notebook, number.cell)}
         for number in (plan.numbers if plan and metrics else ())
@@ -92,12 +97,20 @@ def _entry(job, record, media):
 
 
 def _read(job):
-    """Returns the executed notebook without papermill's headings of errors; its source where nothing was executed."""
+    """Returns the executed notebook without badge and papermill's headings of errors; its source where nothing was executed.
+
+    Paths in it are relative to the project, or to the folder of all results: those of a machine tell a reader nothing.
+    """
     try:
-        notebook = nbformat.read(job.executed, 4)
+        text = job.executed.read_text(encoding="utf-8")
+        for folder in (paths.project_root(), job.folder.parent):
+            text = re.sub(f"{BEGINNING}{re.escape(str(folder))}/", "", text) if len(folder.parts) > 1 else text
+        notebook = nbformat.reads(text, 4)
     except (OSError, ValueError):  # the kernel did not even start
         notebook = nbformat.read(job.source, 4)
     notebook.cells = [cell for cell in notebook.cells if BANNER not in cell.metadata.get("tags", [])]
+    for cell in notebook.cells:
+        cell.source = BADGE.sub("", cell.source)
     return notebook
 
 

@@ -160,7 +160,7 @@ PLANS = {
                 lambda m: with_interval(_best_map(m)[1]["knn_accuracy"], _best_map(m)[1].get("knn_accuracy_ci95")),
                 "setup.write_metrics(",
             ),
-            Number("the same by chance", lambda m: f"{m['knn_accuracy_chance']:.2f}", "setup.write_metrics("),
+            Number("neighbours' accuracy by chance", lambda m: f"{m['knn_accuracy_chance']:.2f}", "setup.write_metrics("),
         ),
         {"epochs": 10, "features": "patches,latent,untrained,classifier,log_mel"},
     ),
@@ -172,9 +172,13 @@ PLANS = {
             Number(
                 "spectral RMSE near 16 kbit/s: the study's network", _error_of("the study's network"), "table = coders.measure("
             ),
-            Number("the same: downsampling, mu-law", _error_of("downsampling, mu-law"), "table = coders.measure("),
             Number(
-                "bytes of the model learned at equal error",
+                "spectral RMSE near 16 kbit/s: downsampling, mu-law",
+                _error_of("downsampling, mu-law"),
+                "table = coders.measure(",
+            ),
+            Number(
+                "bytes at equal error: learned against mdct",
                 lambda m: f"{m['bd_rate_percent']['learned']:+.1f} %",
                 "bd_rates = {",
             ),
@@ -203,8 +207,8 @@ PLANS = {
             f"{_saved('trained here')(m)} with those trained here ({m['n_test_clips']} clips)."
         ),
         (
-            Number("bytes with the package's networks", _saved("package"), "mean = table.groupby("),
-            Number("bytes with networks trained here", _saved("trained here"), "mean = table.groupby("),
+            Number("bytes with the package's networks, against none", _saved("package"), "mean = table.groupby("),
+            Number("bytes with networks trained here, against none", _saved("trained here"), "mean = table.groupby("),
         ),
     ),
 }

@@ -4,7 +4,7 @@ A run folder `outputs/runs/<name>-<key>/` holds
 
     run.json            parameters, versions, data fingerprint, duration, and checksums of the next two once it is finished
     history.csv         one row per epoch
-    model.keras         the weights of the best epoch by validation loss
+    model.keras         the weights of the best epoch by validation loss, or of the last one
     best.weights.h5, backup.weights.h5      while it trains
 """
 
@@ -27,6 +27,7 @@ from fmalib.progress import bar
 from fmalib.training import callbacks, distribution
 
 MAX_EPOCHS = 200  # of a learning-rate schedule
+LAST = "last"  # as patience: nothing is selected on validation
 DECISIVE = ("data.segments", "signal", "models", "training")  # code that decides what a training gives
 PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "librosa", "soundfile", "soxr", "scikit-learn", "pandas")
 
@@ -37,7 +38,7 @@ class Run:
 
     Attributes:
         directory: the run folder.
-        model: with the weights of its best epoch.
+        model: with the weights of its best epoch, or of the last one.
         history: one row per epoch: losses, metrics and `seconds`.
         loaded: whether it was found rather than trained.
     """
@@ -56,7 +57,7 @@ class Run:
         best = self.history["val_loss"].idxmin()
         return (
             f"{self.directory.name} {'found' if self.loaded else 'trained'}: {len(self.history)} epochs in "
-            f"{self.seconds:.0f} s; best is epoch {best + 1}, validation loss {self.history['val_loss'][best]:.4g}"
+            f"{self.seconds:.0f} s; the lowest validation loss is {self.history['val_loss'][best]:.4g}, in epoch {best + 1}"
         )
 
 
@@ -112,7 +113,8 @@ def train_or_load(name, model, pipeline, *, epochs, seed, patience=10, runs_dir=
         pipeline: the `fmalib.data.segments.Pipeline` to train on; the loss on its validation part selects the best epoch.
         epochs: the most epochs to train.
         seed: of crops and noise.
-        patience: epochs without improvement before training stops; None never stops early.
+        patience: epochs without improvement before training stops; None never stops early; `LAST` trains all epochs too and
+            keeps the last, for rates that fall to 0.
         runs_dir: parent folder; None means `fmalib.paths.runs_dir()`.
         progress: whether to show a bar.
 
@@ -197,16 +199,17 @@ def _finish(model, directory, info):
 
 
 def _fit(model, pipeline, directory, settings, progress):
-    """Trains from the last whole epoch on; leaves the best epoch's weights in the model."""
+    """Trains from the last whole epoch on; leaves the weights of the best epoch in the model, or of the last one."""
     epochs, seed, patience = settings["epochs"], settings["seed"], settings["patience"]
     backup, best, log = (directory / file for file in ("backup.weights.h5", "best.weights.h5", "history.csv"))
+    best = None if patience == LAST else best
     first_epoch, past_losses = _resume(model, backup, best, log)
     shown = bar(initial=first_epoch, total=epochs, desc=directory.name.rpartition("-")[0], unit="epoch", progress=progress)
     watching = [callbacks.Clock(), callbacks.Reseed(seed), keras.callbacks.TerminateOnNaN()]
     if distribution.is_chief(model):
-        watching += [callbacks.Best(best, min(past_losses, default=None)), keras.callbacks.CSVLogger(log, append=True)]
-        watching += [callbacks.Backup(backup, log), callbacks.Bar(shown)]
-    if patience is not None:
+        watching += [callbacks.Best(best, min(past_losses, default=None))] if best else []
+        watching += [keras.callbacks.CSVLogger(log, append=True), callbacks.Backup(backup, log), callbacks.Bar(shown)]
+    if patience not in (None, LAST):
         watching.append(callbacks.ResumableEarlyStopping(past_losses, patience=patience))
     with shown:
         if first_epoch < epochs and not _stopped_early(past_losses, patience):
@@ -223,7 +226,8 @@ def _fit(model, pipeline, directory, settings, progress):
             )
     distribution.by_chief(model)  # whose files are written by now
     _check_finite(log, directory)
-    model.load_weights(best)
+    if best:
+        model.load_weights(best)
 
 
 def _resume(model, backup, best, log):
@@ -236,9 +240,10 @@ def _resume(model, backup, best, log):
 
 def _restore(model, backup, best, log):
     """Returns the first epoch to train; loads a stopped training, or removes what is left of a damaged one."""
-    if backup.exists() and files.is_whole(backup) and files.is_whole(best):
+    needed = [backup, best] if best else [backup]
+    if backup.exists() and all(map(files.is_whole, needed)):
         return callbacks.restore(model, backup, log) + 1
-    for file in (backup, best, log):
+    for file in (*needed, log):
         file.unlink(missing_ok=True)
     return 0
 
@@ -255,7 +260,7 @@ def _check_finite(log, directory):
 
 def _stopped_early(losses, patience):
     """Returns whether early stopping had already ended a training with these validation losses."""
-    return bool(losses) and patience is not None and len(losses) - 1 - int(np.argmin(losses)) >= patience
+    return bool(losses) and patience not in (None, LAST) and len(losses) - 1 - int(np.argmin(losses)) >= patience
 
 
 def versions():

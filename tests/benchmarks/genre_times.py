@@ -21,10 +21,10 @@ import pandas as pd
 import soundfile
 
 from fmalib.data import audio_cache, datasets, segments
-from fmalib.genres import comparison, systems
+from fmalib.genres import comparison, results
 from fmalib.models import architectures, audeep, classifiers
 
-FMA_SMALL = systems.FMA_SMALL
+FMA_SMALL = results.FMA_SMALL
 SECONDS = 30
 GENRES = 8
 

@@ -1,6 +1,7 @@
 """Expected magnitudes: what a bin's neighbours weigh, in whole numbers."""
 
 import numpy as np
+import pytest
 
 from fmalib.codec import contexts, entropy, quantiser
 
@@ -82,3 +83,24 @@ def test_splits_have_a_table_by_the_split_before():
     near.split = 2
     assert near.split_table().tolist() == [first + 2]
     assert near.prior[first : first + 3, :4].tolist() == [[900, 100, 50, 1], [500, 500, 50, 1], [500, 300, 250, 1]]
+
+
+@pytest.mark.parametrize("kind", [contexts.Neighbourhood, contexts.CutNeighbourhood])
+@pytest.mark.parametrize("together", [1, 3 * 2 * BINS, contexts.TOGETHER])
+def test_an_encoder_that_looks_ahead_has_the_tables_of_a_decoder(kind, together, monkeypatch):
+    monkeypatch.setattr(contexts, "TOGETHER", together)
+    rng, near, found = np.random.default_rng(1), kind(2, BINS), []
+    values = np.rint(rng.laplace(0, 2.0 ** rng.uniform(-2, 28, BINS), (2, 40, BINS))).astype(np.int64)
+    values[:, 20] = quantiser.LARGEST
+    splits = rng.integers(0, 3, 40) if near.switches else None
+    for number, frame in enumerate(values.transpose(1, 0, 2)):
+        tables = []
+        if near.switches:
+            tables.append(near.split_table())
+            near.split = int(splits[number])
+        for place, part in enumerate(near.parts):
+            tables.append(near.tables(place).ravel())
+            near.frame[part] = entropy.known(np.abs(frame[part]), near.tables(place) % entropy.SCALES)
+        found.append(np.concatenate(tables))
+        near.next_frame(np.abs(frame))
+    np.testing.assert_array_equal(np.concatenate(list(kind(2, BINS).ahead(values, splits).blocks())), found)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fmalib.codec import envelope, levels
+from fmalib.codec import entropy, envelope, levels
 
 ROWS, FLOOR, UNIT = envelope.ROWS, envelope.FLOOR, envelope.UNIT
 
@@ -145,3 +145,17 @@ def test_coefficients_that_lie_farther_out_leave_less_error():
         np.mean(np.square(envelope.restore(values, 24, 320, basis, outward) / UNIT + FLOOR - picture)) for outward in (0, 3, 6)
     ]
     assert errors[1] < 0.97 * errors[0] and errors[1] < errors[2]
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_an_encoder_that_looks_ahead_has_the_tables_of_a_decoder(channels):
+    rng, near, found = np.random.default_rng(0), envelope.Blocks(channels, 9), []
+    values = np.rint(rng.laplace(0, 2.0 ** rng.uniform(-2, 14, (1, 1, ROWS * 9)), (channels, 12, ROWS * 9))).astype(np.int64)
+    for block in np.abs(values).transpose(1, 0, 2):
+        found.append([])
+        for number, part in enumerate(near.parts):
+            found[-1].append(near.tables(number))
+            near.frame[part] = entropy.known(block[part], found[-1][-1] % entropy.SCALES)
+        near.next_frame(block)
+    (tables,) = envelope.Blocks(channels, 9).ahead(values, None).blocks()
+    np.testing.assert_array_equal(tables, [np.concatenate([each.ravel() for each in block]) for block in found])

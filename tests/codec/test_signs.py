@@ -96,7 +96,7 @@ def test_ideal_lengths_hold_the_signs():
 class _Plain:
     """A context model with one table, and foretold signs."""
 
-    switches, split = 0, 0
+    switches, split, ahead = 0, 0, None
 
     def __init__(self, shape):
         self.prior, self.parts = entropy.prior(), ((slice(None), slice(None)),)

@@ -150,3 +150,11 @@ def test_real_music(real_music):
     assert len(data.tracks) > 0 and len(data.excluded) == 0
     assert f"{data.tracks['artist'].nunique()} artists carry no accuracy claim" in data.caveat
     assert np.all(data.tracks["duration"] > 20)
+
+
+def test_a_source_is_looked_for_before_it_is_read(genre_folder):
+    assert datasets.find_root("synth") is None
+    assert datasets.find_root(genre_folder.name, genre_folder.parent) == genre_folder
+    for name, data_dir in ("", None), ("fma_small", None), ("nowhere", genre_folder):
+        with pytest.raises((ValueError, OSError), match=r"Received: (dataset|data_dir)="):
+            datasets.find_root(name, data_dir)

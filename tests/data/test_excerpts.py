@@ -1,9 +1,11 @@
+import errno
 import io
+import os
 import re
 
 import pytest
 
-from fmalib.data.excerpts import BLOCK, Bytes, Excerpt
+from fmalib.data.excerpts import BLOCK, Bytes, Excerpt, for_decoder
 
 CONTENT = bytes(range(100))
 
@@ -54,3 +56,27 @@ def test_a_file_that_became_shorter_ends_early(path):
     with Excerpt(path, [(0, 200), b"end"]) as excerpt:
         excerpt.seek(95)
         assert excerpt.read(50) == CONTENT[95:] and excerpt.read(50) == b""
+
+
+@pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="excerpts are copied on Linux only")
+@pytest.mark.parametrize("failing", [None, errno.EINVAL, errno.EIO])
+def test_an_excerpt_is_copied_where_the_file_system_does_it(path, monkeypatch, failing):
+    pieces, opened = [(90, 100), b"between", (0, 20)], []
+
+    def fails(*arguments):
+        raise OSError(failing, os.strerror(failing))
+
+    make = os.memfd_create
+    monkeypatch.setattr(os, "memfd_create", lambda name: opened.append(make(name)) or opened[-1])
+    if failing:
+        monkeypatch.setattr(os, "sendfile", fails)
+    if failing == errno.EIO:
+        with pytest.raises(OSError, match="Input/output error"):
+            for_decoder(path, pieces)
+    else:
+        found = for_decoder(path, pieces)
+        assert isinstance(found, io.BufferedReader if failing else int)
+        with found if failing else open(found, "rb") as file:
+            assert file.read() == CONTENT[90:] + b"between" + CONTENT[:20]
+    with pytest.raises(OSError, match="Bad file descriptor"):  # none is left open
+        os.fstat(opened[0])

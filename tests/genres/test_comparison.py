@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fmalib.data import audio_cache, datasets
+from fmalib.data import audio_cache, datasets, segments
 from fmalib.genres import comparison, systems
 
 
@@ -56,6 +56,17 @@ def test_labels_change_and_the_tracks_of_autoencoders_do_not(prepared):
     assert sorted(permuted.training["label"]) == sorted(own.training["label"])
     assert (permuted.training["label"] != own.training["label"]).any()
     assert set(few.training["artist"]) < set(own.training["artist"]) and few.training["label"].nunique() == 2
+
+
+def test_training_on_validation_too_takes_its_labels_and_no_test_track(prepared):
+    own = prepared(min_segments=40).with_permuted_labels(3)
+    both = own.with_validation()
+    assert set(both.training.index) == set(own.training.index) | set(own.validation.index)
+    assert not set(both.training.index) & set(own.test.index)
+    for part in (own.training, own.validation):
+        assert both.training.loc[part.index, "label"].equals(part["label"])
+    batches = segments.fixed_segments(own.cache, both.training, own.length, per_track=1, batch_size=4)  # in reading order
+    assert np.concatenate([label for _, label in batches]).tolist() == both.training["label"].tolist()
 
 
 def test_pipelines_and_segment_tables_agree(prepared):

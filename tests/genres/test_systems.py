@@ -4,6 +4,7 @@ import dataclasses
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 from helpers import tone
@@ -251,3 +252,31 @@ def test_a_probe_of_a_fold_is_selected_on_validation_and_then_trained_on_it_too(
     fewer = dataclasses.replace(tones, refit=True, test=tones.test.iloc[::2])
     np.testing.assert_array_equal(systems.run("mfcc_svm", fewer).probabilities, after.probabilities[::2])
     assert dataclasses.replace(tones, refit=True).with_artists(0.5, 0).refit is False
+
+
+def test_a_network_of_a_fold_is_trained_once_more_on_validation_too(tones, monkeypatch):
+    """Only the test predictions change: they are of a second run, on the tracks of both and on no test track."""
+    before = systems.run("cnn", tones)
+    trained = []
+    train_or_load = runs.train_or_load
+
+    def watched(name, model, pipeline, **options):
+        trained.append((set(pipeline.training.index), options["patience"]))
+        return train_or_load(name, model, pipeline, **options)
+
+    monkeypatch.setattr(runs, "train_or_load", watched)
+    after = systems.run("cnn", dataclasses.replace(tones, refit=True))
+    alone = set(tones.training.index)
+    assert sorted(trained, key=str) == sorted([(alone | set(tones.validation.index), runs.LAST), (alone, runs.LAST)], key=str)
+    assert after.runs[0] == before.runs[0] and len(after.runs) == 2 and after.seconds > before.seconds
+    assert after.description.count("validation loss") == 1 and after.description.endswith(f"; {after.runs[1]}: validation too")
+    np.testing.assert_array_equal(before.validation_probabilities, after.validation_probabilities)
+    assert not np.array_equal(before.probabilities, after.probabilities)
+    pd.testing.assert_frame_equal(before.histories["network"], after.histories["network"])
+
+
+def test_the_rate_of_a_network_falls_to_zero_and_that_of_a_head_by_steps(tones):
+    pipeline = tones.pipeline()
+    network = systems.compiled(keras.Sequential([keras.Input((2,)), layers.Dense(2)]), pipeline, epochs=3).optimizer
+    rates = [float(network._learning_rate(step)) for step in range(3 * pipeline.steps_per_epoch + 1)]
+    assert rates[0] == pytest.approx(1e-3) and rates[-1] == pytest.approx(0, abs=1e-9) and np.all(np.diff(rates) < 0)

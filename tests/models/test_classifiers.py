@@ -69,7 +69,7 @@ def test_too_short_segments_and_too_few_genres_are_named():
     [
         # Layer normalisation of 255 x 4 has a scale and an offset each; an LSTM has four gates.
         ("lstm", 2 * 255 * 4 + 4 * (100 * (4 + 100) + 100) + 100 * 3 + 3),
-        ("pooled", 1 + 4 * 4 + 4 * 5 * 128 + 128 * 5 * 256 + 256 * 3 * 256 + 4 * (128 + 256 + 256) + 3 * 256 * 3 + 3),
+        ("pooled", 1 + 4 * 4 + 4 * 5 * 128 + 3 * (128 * 128 + 128 * 256 + 256 * 256) + 4 * 768 + 3 * 256 * 3 + 3),
     ],
 )
 def test_the_other_heads_count_what_they_should(head, parameters):
@@ -125,6 +125,16 @@ def test_networks_give_probabilities_and_save(tmp_path, build):
 def test_our_network_stays_between_the_sizes_that_were_asked_for(sample_rate):
     model = classifiers.genre_cnn(8, samples=3 * sample_rate, sample_rate=sample_rate)
     assert 300_000 <= model.count_params() <= 800_000
+
+
+def test_our_network_does_not_hear_the_mean_spectrum_of_a_recording():
+    """A constant gain of each mel band, here of all, changes nothing above the floor of the log-mel spectrogram."""
+    model, x = classifiers.genre_cnn(3, samples=16_384, sample_rate=8000), audio(2, 16_384)
+    np.testing.assert_allclose(model.predict(x / 4, verbose=0), model.predict(x, verbose=0), atol=1e-4)
+    inner = keras.Model(model.get_layer("log_mel").output, model.output)
+    mel = keras.Model(model.input, model.get_layer("log_mel").output).predict(x, verbose=0)
+    equalised = mel + np.linspace(-0.5, 0.5, mel.shape[-1], dtype=np.float32)  # 20 dB from the lowest band to the highest
+    np.testing.assert_allclose(inner.predict(equalised, verbose=0), inner.predict(mel, verbose=0), atol=1e-4)
 
 
 def test_half_precision_keeps_spectrograms_and_probabilities_single():

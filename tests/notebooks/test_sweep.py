@@ -111,9 +111,18 @@ def test_a_second_call_runs_nothing_and_prints_the_same_table(fake, capsys):
 
 def test_each_data_set_has_a_folder(fake, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for given, name in (["-p", "dataset", "/my/songs"], "songs"), ([], ""):
+    (tmp_path / "my" / "songs").mkdir(parents=True)
+    for given, name in (["-p", "dataset", "my/songs"], "songs"), ([], ""):
         assert sweep.main([str(tmp_path / "sweep.yaml"), "--seeds", "0", *given], fake.executor) == 0
         assert fake.executor.parameters[-1]["out_dir"] == str(tmp_path / "outputs" / "sweep" / name / "high" / "seed_0")
+
+
+def test_a_folder_may_have_a_number_as_its_name(fake, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "1990").mkdir()
+    file = tmp_path / "sweep.yaml"
+    file.write_text(file.read_text().replace("configurations:", "parameters: {dataset: 1990}\nconfigurations:"))
+    assert sweep.main([str(file), "--seeds", "0"], fake.executor) == 0
 
 
 def edit_parameter(folder):
@@ -200,6 +209,8 @@ def test_time_left(capsys):
     [
         (CONFIGURATIONS, ["-p", "latents", "8"], "Received: latents"),
         (CONFIGURATIONS, ["-p", "seed", "8"], "Received: seed"),
+        (CONFIGURATIONS, ["-p", "dataset", "fma_small"], "fma_small needs data_dir"),
+        (CONFIGURATIONS, ["-p", "dataset", "my_musci"], "Received: dataset='my_musci'"),
         (CONFIGURATIONS.replace("low:", "a/b:"), [], "Received: 'a/b'"),
         (CONFIGURATIONS.replace("low:", "..:"), [], "Received: '..'"),
         (CONFIGURATIONS.replace("03_", "33_"), [], "33_classifier.ipynb"),

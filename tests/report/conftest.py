@@ -14,11 +14,16 @@ from helpers import tone
 
 SOURCES = {
     "01_first": [
-        "# What is first?\n\nText with a [link](https://example.org).",
+        "# What is first?\n\n[![Colab](https://colab.example/badge.svg)](https://colab.example/01_first.ipynb)\n\n"
+        "Text with a [link](https://example.org).",
         'dataset = "synth"  # name\nseed = 0  # number',
         "1 + 1",
     ],
-    "02_second": ["# What is second?", 'dataset = "synth"  # name\nwidth = 3  # of nothing', 'setup.show(figure, "bars")'],
+    "02_second": [
+        "# What is second?",
+        'dataset: str = "synth"  # name\nwidth: int = 3  # of nothing',
+        'setup.show(figure, "bars")',
+    ],
 }
 
 

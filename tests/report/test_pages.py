@@ -4,6 +4,7 @@ import html.parser
 import json
 import re
 import shutil
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -138,9 +139,45 @@ def test_what_the_pages_say(report):
     front, page = ((report / name).read_text() for name in ("index.html", "01_first.html"))
     assert "What is first?" in front and "Only a test." in front and "quick=True" in front
     assert "out_dir" not in front and str(report.parent) not in front  # no path of a machine
+    assert "Text with a" in page and "colab.example" not in page
     assert "02_second</a> failed." in front and "ValueError: a number is wrong" in front
+    assert "at 8 kbit/s, and a blind test." in front
+    assert "<summary>Code <code>1 + 1</code></summary>" in page
     assert page.count('<details class="code"><summary>') == 2 and "<details open" not in page
     assert '<a href="#cell-id=cell-02">See the cell.</a>' in (report / "02_second.html").read_text()
+
+
+def test_paths_are_those_of_the_project_or_of_the_results(notebooks, tmp_path, executor, monkeypatch):
+    out, project = tmp_path / "out", tmp_path / "project"
+    for name, folder in {"fmalib": project, "elsewhere": tmp_path}.items():
+        monkeypatch.setattr(pages.paths, "project_root", lambda folder=folder: folder)
+        job = execution.Job("01_first", notebooks / "01_first.ipynb", out / "01_first", {})
+        record = job.run(executor)
+        notebook = nbformat.read(job.executed, 4)
+        printed = f"{out}/01_first/metrics.json {project}/fmalib/runs.py {tmp_path}/a.wav"
+        notebook.cells[2].outputs = [nbformat.v4.new_output("stream", name="stdout", text=printed)]
+        nbformat.write(notebook, job.executed)
+        pages.write([job], {"01_first": record}, out / "report")
+        page = (out / "report" / "01_first.html").read_text()
+        expected = {
+            "fmalib": f"01_first/metrics.json fmalib/runs.py {tmp_path}/a.wav",
+            "elsewhere": "out/01_first/metrics.json project/fmalib/runs.py a.wav",
+        }
+        assert expected[name] in page
+
+
+def test_what_only_looks_like_a_path_stays(notebooks, tmp_path, executor, monkeypatch):
+    """In a container, the project may be `/app`; base64 is full of slashes."""
+    monkeypatch.setattr(pages.paths, "project_root", lambda: Path("/app"))
+    job = execution.Job("01_first", notebooks / "01_first.ipynb", tmp_path / "out" / "01_first", {})
+    record = job.run(executor)
+    notebook = nbformat.read(job.executed, 4)
+    printed = "/app/a\n/app/b /usr/app/c https://a.org/app/d \x1b[32m/app/e\x1b[0m\t/app/f"
+    notebook.cells[2].outputs = [nbformat.v4.new_output("error", ename="E", evalue=printed, traceback=[printed])]
+    nbformat.write(notebook, job.executed)
+    read = pages._read(job).cells[2].outputs[0]
+    assert read.evalue == read.traceback[0] == "a\nb /usr/app/c https://a.org/app/d \x1b[32me\x1b[0m\tf"
+    assert record["error"] is None
 
 
 def test_the_folder_is_written_anew(report, notebooks, executor):
@@ -170,6 +207,17 @@ def test_the_listening_room_by_keys(report):
     assert found["blind"] == "X(hidden)true"
     assert found["scores"][0] == "1 of 1 right; by guessing: 50.0 % of listeners do as well."
     assert found["scores"][1] == "1 of 2 right; by guessing: 75.0 % of listeners do as well."
+
+
+def test_a_failed_notebook_shows_no_figure_of_an_earlier_execution(notebooks, tmp_path, executor):
+    shutil.copy(notebooks / "01_first.ipynb", notebooks / "01_data.ipynb")
+    job = execution.Job("01_data", notebooks / "01_data.ipynb", tmp_path / "out", {})
+    (tmp_path / "out" / "figures").mkdir(parents=True)
+    (tmp_path / "out" / "figures" / "spectrograms.png").write_bytes(picture())
+    for failing, shown in ((set(), True), ({"01_data"}, False)):
+        executor.failing = failing
+        front = pages.write([job], {"01_data": job.run(executor)}, tmp_path / "report")
+        assert ("<img" in front.read_text()) == shown
 
 
 def test_headings_of_papermill_are_left_out(notebooks, tmp_path):

@@ -85,6 +85,16 @@ def test_the_model_of_the_best_epoch_is_kept(pipeline, tmp_path):
     assert loss == pytest.approx(run.history["val_loss"].min(), rel=1e-4)
 
 
+def test_the_model_of_the_last_epoch_is_kept_if_asked_for(pipeline, tmp_path):
+    """At this rate, one of the first epochs has the lowest validation loss."""
+    options = {"epochs": 4, "build": lambda: build(learning_rate=0.1)}
+    run = train(pipeline, tmp_path / "runs", patience=runs.LAST, **options)
+    run.model.compile(loss="mse")
+    logged, loss = run.history["val_loss"], run.model.evaluate(pipeline.held_out(), verbose=0)
+    assert logged.idxmin() < 3 and loss == pytest.approx(logged.iloc[3], rel=1e-4)
+    assert train(pipeline, tmp_path / "runs", patience=None, **options).directory != run.directory
+
+
 def test_the_same_run_is_found_not_trained(pipeline, tmp_path, monkeypatch):
     first = train(pipeline, tmp_path / "runs")
     monkeypatch.setattr(keras.Model, "fit", lambda *args, **options: pytest.fail("trained again"))
@@ -112,6 +122,8 @@ def test_anything_that_changes_the_result_makes_another_run(pipeline, tmp_path, 
         directory(pipeline),
         directory(pipeline, epochs=2),
         directory(pipeline, patience=2),
+        directory(pipeline, patience=None),
+        directory(pipeline, patience=runs.LAST),
         directory(pipeline, seed=1),
         directory(pipeline, build=lambda: build(latent=5)),
         directory(pipeline, build=lambda: build(learning_rate=2e-3)),
@@ -129,15 +141,16 @@ def test_the_same_seed_gives_the_same_weights(pipeline, tmp_path):
     pd.testing.assert_frame_equal(losses(one), losses(other))
 
 
-@pytest.mark.parametrize("stop_after", [1, 3])
-def test_an_interrupted_run_ends_as_an_undisturbed_one(pipeline, tmp_path, monkeypatch, stop_after):
-    undisturbed = train(pipeline, tmp_path / "undisturbed", epochs=4)
+@pytest.mark.parametrize(("stop_after", "patience"), [(1, 10), (3, 10), (3, runs.LAST)])
+def test_an_interrupted_run_ends_as_an_undisturbed_one(pipeline, tmp_path, monkeypatch, stop_after, patience):
+    options = {"epochs": 4, "patience": patience}
+    undisturbed = train(pipeline, tmp_path / "undisturbed", **options)
 
     stop_before_backup(monkeypatch, stop_after)
     with pytest.raises(KeyboardInterrupt):
-        train(pipeline, tmp_path / "stopped", epochs=4)
+        train(pipeline, tmp_path / "stopped", **options)
     monkeypatch.undo()
-    resumed = train(pipeline, tmp_path / "stopped", epochs=4)
+    resumed = train(pipeline, tmp_path / "stopped", **options)
     assert not resumed.loaded and same_weights(undisturbed.model, resumed.model)
     pd.testing.assert_frame_equal(losses(undisturbed), losses(resumed))
 
