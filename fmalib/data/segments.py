@@ -176,12 +176,11 @@ def random_crops(cache, tracks, length, *, batch_size, seed, target="label", cro
             tf.data.TFRecordDataset, cycle_length=4, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
         )
 
-        def starts(track_id, samples):
-            first, limit = track_id * crops_per_track, samples - length + 1
-            keys = tf.data.Dataset.range(crops_per_track).map(lambda number: tf.stack([epoch_seed, first + number]))
-            return keys.map(lambda key: tf.random.stateless_uniform([], key, 0, limit, tf.int64))
+        def start(track_id, samples, number):
+            key = tf.stack([epoch_seed, track_id * crops_per_track + number])
+            return tf.random.stateless_uniform([], key, 0, samples - length + 1, tf.int64)
 
-        return _shuffled_blocks(_cut(records, labels, length, starts), epoch_seed).batch(batch_size)
+        return _shuffled_blocks(_cut(records, labels, length, crops_per_track, start), epoch_seed).batch(batch_size)
 
     epochs = tf.data.Dataset.counter(start=first_epoch).flat_map(epoch_of_crops)
     return epochs.map(_to_batch(length, target), num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
@@ -198,10 +197,10 @@ def fixed_segments(cache, tracks, length, *, per_track, batch_size, target="labe
     shards, labels = _shards_and_labels(cache, tracks)
     records = tf.data.Dataset.from_tensor_slices(shards).flat_map(tf.data.TFRecordDataset)
 
-    def starts(track_id, samples):
-        return tf.data.Dataset.from_tensor_slices(_even_starts(samples, length, per_track))
+    def start(track_id, samples, number):
+        return _even_start(samples, length, per_track, number)
 
-    batches = _cut(records, labels, length, starts).batch(batch_size).map(_to_batch(length, target))
+    batches = _cut(records, labels, length, per_track, start).batch(batch_size).map(_to_batch(length, target))
     # Without a known number of batches, Keras warns at the end of the data.
     count = tf.data.experimental.assert_cardinality(n_batches(tracks, per_track, batch_size))
     return batches.apply(count).prefetch(2)
@@ -213,7 +212,7 @@ def segment_table(tracks, length, per_track):
     rows = [
         (track_id, label, artist, int(start))
         for track_id, label, artist, samples in tracks[["label", "artist", "samples"]].itertuples()
-        for start in np.asarray(_even_starts(samples, length, per_track))
+        for start in np.atleast_1d(_even_start(samples, length, per_track, tf.range(per_track, dtype=tf.int64)))
     ]
     return pd.DataFrame(rows, columns=["track_id", "label", "artist", "start"])
 
@@ -240,28 +239,35 @@ def _shards_and_labels(cache, tracks):
     return shards, tf.lookup.StaticHashTable(table, default_value=-1)
 
 
-def _cut(records, labels, length, starts):
+def _cut(records, labels, length, per_track, start):
     """Returns the segments of TFRecords as a dataset of (int16 audio as bytes, label).
 
     Args:
         records: dataset of serialised examples, see `fmalib.data.audio_cache`.
         labels: lookup by `_shards_and_labels`; tracks without a label are left out.
         length: samples of a segment.
-        starts: function of (track id, samples of the track) that returns a dataset of the first samples of its segments.
+        per_track: segments of each track.
+        start: function of (track id, samples of the track, number of the segment) that returns its first sample.
     """
     features = {"track_id": tf.io.FixedLenFeature([], tf.int64), "audio": tf.io.FixedLenFeature([], tf.string)}
 
-    def cut(record):
+    def parse(record):
         example = tf.io.parse_single_example(record, features)
-        track_id, audio = example["track_id"], example["audio"]
-        label, samples = labels.lookup(track_id), tf.cast(tf.strings.length(audio), tf.int64) // 2
-        # Cutting bytes is cheaper than decoding the whole track.
-        return starts(track_id, samples).map(lambda start: (tf.strings.substr(audio, 2 * start, 2 * length), label))
+        return example["audio"], example["track_id"], labels.lookup(example["track_id"])
 
-    def wanted(record):
-        return labels.lookup(tf.io.parse_single_example(record, features)["track_id"]) >= 0
+    def cut(audio, track_id, label):
+        samples = tf.cast(tf.strings.length(audio), tf.int64) // 2
 
-    return records.filter(wanted).flat_map(cut)
+        def part(number):  # cutting bytes is cheaper than decoding the whole track
+            return tf.strings.substr(audio, 2 * start(track_id, samples, number), 2 * length)
+
+        numbers = tf.range(per_track, dtype=tf.int64)
+        # A loop over one number takes as long as the rest.
+        parts = part(numbers[0])[tf.newaxis] if per_track == 1 else tf.map_fn(part, numbers, fn_output_signature=tf.string)
+        return parts, tf.fill([per_track], label)
+
+    parsed = records.map(parse, num_parallel_calls=tf.data.AUTOTUNE)
+    return parsed.filter(lambda audio, track_id, label: label >= 0).map(cut, num_parallel_calls=tf.data.AUTOTUNE).unbatch()
 
 
 def _shuffled_blocks(segments, seed):
@@ -275,12 +281,10 @@ def _shuffled_blocks(segments, seed):
     return segments.batch(SHUFFLE_SEGMENTS).enumerate().flat_map(shuffle)
 
 
-def _even_starts(samples, length, per_track):
-    """Returns evenly spaced int64 starts `(per_track,)`, from the track's first to its last segment."""
+def _even_start(samples, length, per_track, number):
+    """Returns the start of one of `per_track` segments, int64, evenly spaced from the track's first to its last one."""
     last = tf.cast(samples, tf.int64) - length
-    if per_track == 1:
-        return tf.reshape(last // 2, [1])
-    return last * tf.range(per_track, dtype=tf.int64) // (per_track - 1)
+    return last // 2 if per_track == 1 else last * number // (per_track - 1)
 
 
 def _mix(alpha, seed):
