@@ -172,7 +172,7 @@ def rounded_signs(parts, counts):
 def _whole(parts, names):
     """Returns weights in units of 1/4096, rounded; biases are in units of activations times weights."""
     units = dict.fromkeys(names, FINE) | {name: UNIT * FINE for name in names if name.endswith("bias")}
-    return tuple({name: np.rint(np.float64(values[name]) * units[name]) for name in names} for values in parts)
+    return tuple({name: np.rint(np.asarray(values[name], np.float64) * units[name]) for name in names} for values in parts)
 
 
 def save(network, path):
@@ -207,4 +207,6 @@ def load(path):
 
 
 def _read(arrays, names, count, prefix):
-    return tuple({name: np.float64(arrays[f"{prefix}{name}_{number}"]) for name in names} for number in range(count))
+    return tuple(
+        {name: np.asarray(arrays[f"{prefix}{name}_{number}"], np.float64) for name in names} for number in range(count)
+    )
