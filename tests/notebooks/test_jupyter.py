@@ -66,9 +66,9 @@ def repository(tmp_path):
 
 
 def session(path):
-    """Returns the notebook after a session: all cells were run by another kernel, and one cell was added at the end."""
+    """Returns the notebook after a session: all cells were run by another kernel, and a cell was added below the imports."""
     notebook = nbformat.read(path, 4)
-    notebook.cells.append(nbformat.v4.new_code_cell(NEW))
+    notebook.cells.insert(4, nbformat.v4.new_code_cell(NEW))
     notebook.metadata["kernelspec"]["display_name"] = "Python 3 (ipykernel)"
     notebook.metadata["language_info"] |= {"version": "3.12.1", "file_extension": ".py"}
     for number, cell in enumerate(notebook.cells, start=1):
@@ -83,20 +83,20 @@ def test_only_what_was_edited_changes(repository, save):
     path = repository / "notebooks" / f"{NAME}.ipynb"
     save(path, session(path))
     assert "seen" in path.read_text(encoding="utf-8")  # the reader keeps the outputs until the commit
-    assert changed(repository)[f"notebooks/{NAME}.py"] == ["+", "+# %%", f"+{NEW}"]
+    assert changed(repository)[f"notebooks/{NAME}.py"] == ["+# %%", f"+{NEW}", "+"]
     assert hook(repository).returncode == 0
     found = changed(repository)
     assert set(found) == {f"notebooks/{NAME}.ipynb", f"notebooks/{NAME}.py"}
     lines = found[f"notebooks/{NAME}.ipynb"]
-    assert f'+    "{NEW}"' in lines and not any("seen" in line or (line.startswith("-") and "}" not in line) for line in lines)
-    assert len(lines) <= 13
+    assert f'+    "{NEW}"' in lines and all(line.startswith("+") and "seen" not in line for line in lines)
+    assert len(lines) == 10
 
 
 @pytest.mark.parametrize("save", [by_jupytext, by_jupyterlab])
 def test_running_alone_changes_nothing(repository, save):
     path = repository / "notebooks" / f"{NAME}.ipynb"
     notebook = session(path)
-    notebook.cells.pop()
+    notebook.cells.pop(4)
     save(path, notebook)
     assert set(changed(repository)) == {f"notebooks/{NAME}.ipynb"}
     assert hook(repository).returncode == 0 and changed(repository) == {}
@@ -115,4 +115,4 @@ def test_cells_that_only_the_notebook_has_are_not_lost(repository, stamp, run):
     assert done.returncode == 1 and NEW in path.read_text(encoding="utf-8")
     assert f"`.venv/bin/jupytext --sync notebooks/{NAME}.ipynb` takes their cells over" in done.stderr
     jupytext.cli.jupytext(["--quiet", "--sync", str(path)])
-    assert hook(repository).returncode == 0 and changed(repository)[f"notebooks/{NAME}.py"] == ["+", "+# %%", f"+{NEW}"]
+    assert hook(repository).returncode == 0 and changed(repository)[f"notebooks/{NAME}.py"] == ["+# %%", f"+{NEW}", "+"]
