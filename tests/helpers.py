@@ -220,24 +220,29 @@ REPORT = """function report(found) {
 """
 
 
+def chromium(profile):
+    """Returns the command of Chromium without a window, a list; skips the test where there is no browser."""
+    if not BROWSER:
+        pytest.skip("needs the program chromium (Debian: apt-get install chromium)")
+    return [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={profile}"]
+
+
 def in_browser(folder, script, widths, *, dark=False):
     """Loads all pages of a folder in Chromium without a network; returns what a script reports of each, a list of dicts.
 
     The script is written into the pages. It calls `report` with an object; `page` and `width` are added. The test is skipped
     where there is no browser, and fails where a page writes to the console.
     """
-    if not BROWSER:
-        pytest.skip("needs the program chromium (Debian: apt-get install chromium)")
+    command = chromium(folder / "profile")
     names = sorted(path.name for path in folder.glob("*.html"))
     for name in names:
         text = (folder / name).read_text(encoding="utf-8")
         (folder / name).write_text(text.replace("<head>", f"<head><script>{REPORT}{script}</script>", 1), encoding="utf-8")
     frame = '<iframe width="{}" height="900" style="border:0" src="{}"></iframe>'
     (folder / "frames.html").write_text(FRAMES + "".join(frame.format(width, name) for name in names for width in widths))
-    options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'profile'}", "--dump-dom"]
-    options += ["--host-resolver-rules=MAP * ~NOTFOUND", "--enable-logging=stderr", "--virtual-time-budget=5000"]
+    options = ["--dump-dom", "--host-resolver-rules=MAP * ~NOTFOUND", "--enable-logging=stderr", "--virtual-time-budget=5000"]
     options += ["--window-size=1400,900", f"--blink-settings=preferredColorScheme={0 if dark else 1}"]
     address = (folder / "frames.html").as_uri()
-    done = subprocess.run([BROWSER, *options, address], capture_output=True, text=True, timeout=100)
+    done = subprocess.run([*command, *options, address], capture_output=True, text=True, timeout=100)
     assert "CONSOLE" not in done.stderr, done.stderr
     return json.loads(html.unescape(re.search(r'<pre id="found">(.*?)</pre>', done.stdout, re.DOTALL)[1]))
