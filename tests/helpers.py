@@ -44,6 +44,11 @@ def tone(frequency, seconds=3.0, sample_rate=8000, seed=0):
     return (0.4 * np.sin(2 * np.pi * frequency * time) + noise).astype(np.float32)
 
 
+def quiet_noise(batch, samples, seed=0):
+    """Returns white noise of shape `(batch, samples)`."""
+    return np.random.default_rng(seed).normal(0, 0.2, (batch, samples)).astype(np.float32)
+
+
 def mp3(signal, sample_rate=44_100, kbps=64):
     """Returns a signal `(samples,)` or `(samples, channels)` as bytes of an MP3 of constant bitrate, without any tag."""
     encoder = lameenc.Encoder()
@@ -159,16 +164,22 @@ def papermill(name, out, *options, cwd=REPOSITORY):
     return done.returncode, done.stdout + done.stderr, text_of(out / name)
 
 
+def check_refused(name, out, options, message):
+    """Runs a notebook with parameters that it must refuse with a message, before it writes metrics."""
+    status, log, _ = papermill(name, out, *options)
+    assert status != 0 and message in log and not (out / "metrics.json").exists(), log[-3000:]
+
+
+def bound_by_permissions():
+    """Makes a child that root starts obey the permissions of files; others obey them anyway, and may not ask."""
+    for capability in (1, 2):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+        ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)  # PR_CAPBSET_DROP: gone after the exec
+
+
 def run_bound(script, *arguments):
     """Runs a Python script in a process that the files' modes bind, even as root; returns the finished process."""
-
-    def bind():
-        if os.geteuid() == 0:
-            for capability in (1, 2):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
-                ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)  # PR_CAPBSET_DROP: gone after the exec
-
     command = [sys.executable, "-c", script, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, preexec_fn=bind)
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, preexec_fn=bound_by_permissions)
 
 
 def damage(file, how, at=0.5):
