@@ -235,7 +235,8 @@ def chromium(profile):
     """Returns the command of Chromium without a window, a list; skips the test where there is no browser."""
     if not BROWSER:
         pytest.skip("needs the program chromium (Debian: apt-get install chromium)")
-    return [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={profile}"]
+    # In a container, shared memory may be too small for a large page.
+    return [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", f"--user-data-dir={profile}"]
 
 
 def in_browser(folder, script, widths, *, dark=False):
