@@ -164,6 +164,13 @@ def papermill(name, out, *options, cwd=REPOSITORY):
     return done.returncode, done.stdout + done.stderr, text_of(out / name)
 
 
+def ended_well(name, out, *options, **place):
+    """Runs a notebook that must end well; returns its outputs as text."""
+    status, log, text = papermill(name, out, *options, **place)
+    assert status == 0, log[-3000:]
+    return text
+
+
 def check_refused(name, out, options, message):
     """Runs a notebook with parameters that it must refuse with a message, before it writes metrics."""
     status, log, _ = papermill(name, out, *options)
