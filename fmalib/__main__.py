@@ -266,9 +266,9 @@ COMMANDS = {
     "classify": lambda options: classify_files(options.files, options.model, over_time=options.over_time, as_json=options.json),
     "runs": lambda options: list_runs(options.folder, systems=options.systems, csv=options.csv, html=options.html),
     "pretrain": lambda options: pretrain_files(options.music, options.weights, options.seed),
-    "download": lambda options: download_files(options),
-    "report": lambda options: make_report(options),
-} | dict.fromkeys(codec_commands.COMMANDS, lambda options: code_files(options))
+    "download": download_files,
+    "report": make_report,
+} | dict.fromkeys(codec_commands.COMMANDS, code_files)
 
 
 if __name__ == "__main__":

@@ -1,15 +1,17 @@
 """Generates each notebook from its script: `python notebooks/pair.py` writes, `--check` only compares.
 
-The script (`NN_name.py`, Jupytext percent format) is the source. Cells are numbered, so that the same script always gives
-the same file. `--stamp`, which only `make notebooks` calls, first writes the repository's address into each script, for Colab:
-a badge below the title, and the line that installs the library. The other calls take the scripts as they are, so that a clone
-whose origin is elsewhere passes the check.
+The script (`NN_name.py`, Jupytext percent format) is the source. The id of a cell follows from its text: the same script always
+gives the same file, and a new cell leaves all others as they are. `--stamp`, which only `make notebooks` calls, first writes
+the repository's address into each script, for Colab: a badge below the title, and the line that installs the library. The other
+calls take the scripts as they are, so that a clone whose origin is elsewhere passes the check.
 """
 
 import argparse
 import re
 import subprocess
 import sys
+import zlib
+from collections import Counter
 from pathlib import Path
 
 import jupytext
@@ -22,7 +24,7 @@ except ModuleNotFoundError:  # CPython 3.10, for which jupytext installs it
 
 HERE = Path(__file__).resolve().parent
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
-ID = re.compile(r"cell-\d+")  # of the cells that come from a script
+ID = re.compile(r"cell-[0-9a-f]+")  # of the cells that come from a script
 SOURCE = re.compile(r'^SOURCE = ".*?"', re.MULTILINE)
 TITLE = re.compile(r"^# # .*\n#\n", re.MULTILINE)
 BADGE = re.compile(r"^# \[!\[Colab\]\(.*\n#\n", re.MULTILINE)
@@ -32,8 +34,10 @@ COLAB = "https://colab.research.google.com"
 def generate(script):
     """Returns the text of the notebook that belongs to a script."""
     notebook = jupytext.read(script, config=jupytext.config.load_jupytext_config(str(HERE)))
-    for number, cell in enumerate(notebook.cells):
-        cell.id = f"cell-{number:02d}"
+    times = Counter()
+    for cell in notebook.cells:
+        times[cell.source] += 1  # equal cells need ids of their own
+        cell.id = f"cell-{zlib.crc32(f'{times[cell.source]} {cell.source}'.encode()):08x}"
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     notebook.metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
     return nbformat.writes(notebook) + "\n"

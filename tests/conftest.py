@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import soundfile
-from helpers import OPTIONS, SMALL, papermill, tone
+from helpers import OPTIONS, SMALL, ended_well, tone
 
 
 def pytest_collection_modifyitems(items):
@@ -60,8 +60,7 @@ def executed(tmp_path_factory):
     def execute(name):
         if name not in done:
             out = tmp_path_factory.mktemp("notebooks") / Path(name).stem
-            status, log, _ = papermill(name, out, *SMALL, *OPTIONS.get(name, []))
-            assert status == 0, log[-3000:]
+            ended_well(name, out, *SMALL, *OPTIONS.get(name, []))
             done[name] = out
         return done[name]
 

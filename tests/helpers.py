@@ -44,6 +44,11 @@ def tone(frequency, seconds=3.0, sample_rate=8000, seed=0):
     return (0.4 * np.sin(2 * np.pi * frequency * time) + noise).astype(np.float32)
 
 
+def quiet_noise(batch, samples, seed=0):
+    """Returns white noise of shape `(batch, samples)`."""
+    return np.random.default_rng(seed).normal(0, 0.2, (batch, samples)).astype(np.float32)
+
+
 def mp3(signal, sample_rate=44_100, kbps=64):
     """Returns a signal `(samples,)` or `(samples, channels)` as bytes of an MP3 of constant bitrate, without any tag."""
     encoder = lameenc.Encoder()
@@ -159,16 +164,29 @@ def papermill(name, out, *options, cwd=REPOSITORY):
     return done.returncode, done.stdout + done.stderr, text_of(out / name)
 
 
+def ended_well(name, out, *options, **place):
+    """Runs a notebook that must end well; returns its outputs as text."""
+    status, log, text = papermill(name, out, *options, **place)
+    assert status == 0, log[-3000:]
+    return text
+
+
+def check_refused(name, out, options, message):
+    """Runs a notebook with parameters that it must refuse with a message, before it writes metrics."""
+    status, log, _ = papermill(name, out, *options)
+    assert status != 0 and message in log and not (out / "metrics.json").exists(), log[-3000:]
+
+
+def bound_by_permissions():
+    """Makes a child that root starts obey the permissions of files; others obey them anyway, and may not ask."""
+    for capability in (1, 2):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+        ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)  # PR_CAPBSET_DROP: gone after the exec
+
+
 def run_bound(script, *arguments):
     """Runs a Python script in a process that the files' modes bind, even as root; returns the finished process."""
-
-    def bind():
-        if os.geteuid() == 0:
-            for capability in (1, 2):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
-                ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)  # PR_CAPBSET_DROP: gone after the exec
-
     command = [sys.executable, "-c", script, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, preexec_fn=bind)
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, preexec_fn=bound_by_permissions)
 
 
 def damage(file, how, at=0.5):
@@ -220,24 +238,30 @@ REPORT = """function report(found) {
 """
 
 
+def chromium(profile):
+    """Returns the command of Chromium without a window, a list; skips the test where there is no browser."""
+    if not BROWSER:
+        pytest.skip("needs the program chromium (Debian: apt-get install chromium)")
+    # In a container, shared memory may be too small for a large page.
+    return [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", f"--user-data-dir={profile}"]
+
+
 def in_browser(folder, script, widths, *, dark=False):
     """Loads all pages of a folder in Chromium without a network; returns what a script reports of each, a list of dicts.
 
     The script is written into the pages. It calls `report` with an object; `page` and `width` are added. The test is skipped
     where there is no browser, and fails where a page writes to the console.
     """
-    if not BROWSER:
-        pytest.skip("needs the program chromium (Debian: apt-get install chromium)")
+    command = chromium(folder / "profile")
     names = sorted(path.name for path in folder.glob("*.html"))
     for name in names:
         text = (folder / name).read_text(encoding="utf-8")
         (folder / name).write_text(text.replace("<head>", f"<head><script>{REPORT}{script}</script>", 1), encoding="utf-8")
     frame = '<iframe width="{}" height="900" style="border:0" src="{}"></iframe>'
     (folder / "frames.html").write_text(FRAMES + "".join(frame.format(width, name) for name in names for width in widths))
-    options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'profile'}", "--dump-dom"]
-    options += ["--host-resolver-rules=MAP * ~NOTFOUND", "--enable-logging=stderr", "--virtual-time-budget=5000"]
+    options = ["--dump-dom", "--host-resolver-rules=MAP * ~NOTFOUND", "--enable-logging=stderr", "--virtual-time-budget=5000"]
     options += ["--window-size=1400,900", f"--blink-settings=preferredColorScheme={0 if dark else 1}"]
     address = (folder / "frames.html").as_uri()
-    done = subprocess.run([BROWSER, *options, address], capture_output=True, text=True, timeout=100)
+    done = subprocess.run([*command, *options, address], capture_output=True, text=True, timeout=100)
     assert "CONSOLE" not in done.stderr, done.stderr
     return json.loads(html.unescape(re.search(r'<pre id="found">(.*?)</pre>', done.stdout, re.DOTALL)[1]))

@@ -1,4 +1,3 @@
-import ctypes
 import json
 import os
 import subprocess
@@ -8,7 +7,7 @@ from types import SimpleNamespace
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from helpers import tone
+from helpers import bound_by_permissions, tone
 
 from fmalib import notebook
 
@@ -101,12 +100,6 @@ for out_dir in sys.argv[1:]:
     except OSError as error:
         print(error)
 """
-
-
-def bound_by_permissions():
-    """Makes the superuser's next program obey permissions: it loses CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH."""
-    for capability in (1, 2):
-        ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)
 
 
 def test_a_folder_that_cannot_be_written_is_found_at_the_start(tmp_path):

@@ -157,7 +157,7 @@ def prepare(data, decoded, *, domain="time", encoder="study", latent=32, epochs=
         domain, encoder, latent: of the autoencoder, see `fmalib.models.architectures.ARCHITECTURES`; or an encoder of
             `patch_latent.ENCODERS`, in either domain; or `learned`, the latent that the codec sends, for probes alone.
         epochs: dict of the phases to change in `EPOCHS`.
-        **options: `segments_per_track`, `min_segments`, `head`, `network`, `music`, `patch_seconds` and `progress`.
+        **options: `segments_per_track`, `min_segments`, `head`, `network`, `music`, `refit`, `patch_seconds` and `progress`.
 
     Raises:
         ValueError: no such autoencoder, too low a rate, or no track long enough.

@@ -1,4 +1,4 @@
-"""Genre systems by name, on equal terms: the same tracks, and the same segments except for whole-clip MFCC statistics.
+"""Genre systems by name, on equal terms: the same tracks, of which systems read the same segments or the whole clip.
 
 Everything that a system selects, it selects on validation. `fmalib.genres.comparison.prepare` fixes what all systems share.
 Cross-validation takes a list of comparisons, one a fold, and pools the test tracks of all folds.

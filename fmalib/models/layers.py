@@ -1,4 +1,4 @@
-"""Every Keras layer of the library: transforms of audio, codewords, augmentation, fast convolutions, soft assignments.
+"""Keras layers: transforms of audio, codewords, augmentation, fast convolutions, soft assignments.
 
 They are registered with Keras under `fmalib`: a saved `.keras` file loads wherever this module was imported.
 """

@@ -47,14 +47,14 @@ def finish(figure, *, legend=True, grid=True, whole=False, **legend_options):
 def bars(values, texts, *, intervals=None, colours="C0", clear=0):
     """Returns (figure, axes) of horizontal bars, the first on top, each with a text to the right of it.
 
+    An interval that reaches beyond `FARTHEST` times the longest bar, as of two artists, leaves the axes.
+
     Args:
         values: dict from label to number.
         texts: one a bar.
         intervals: (low, high) or None for each bar, drawn as error bars.
         colours: of all bars, or of each.
         clear: numbers that the texts must also be to the right of.
-
-    An interval that reaches beyond `FARTHEST` times the longest bar, as of two artists, leaves the axes.
     """
     figure, axes = plt.subplots(figsize=(8, 0.42 * len(values) + 1.2), layout="constrained")
     lengths = np.array(list(values.values()), float)

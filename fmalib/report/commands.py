@@ -58,7 +58,7 @@ def run(options, execute=None, say=say):
         records = execution.run_all(jobs, execute, say, hint)
     finally:
         hint("")
-    page = pages.write(jobs, records, paths.resolve(options.out) / "report", say)
+    page = pages.write(jobs, records, paths.resolve(options.out) / "report")
     failed = [name for name, record in records.items() if record["error"]]
     say(f"Report: {page}")
     if failed:

@@ -25,7 +25,7 @@ BADGE = re.compile(r"^\[!\[Colab\]\(.*\n+", re.MULTILINE)  # a picture from the 
 OUT_DIR = re.compile(r"out_dir='[^']*'(, )?")  # a folder of this machine tells a reader nothing
 
 
-def write(jobs, records, folder, say=print):
+def write(jobs, records, folder):
     """Writes the report and returns the path of its front page.
 
     The folder is written anew beside the old one, and takes its place at the end.
@@ -34,7 +34,6 @@ def write(jobs, records, folder, say=print):
         jobs: list of `execution.Job`.
         records: dict from name to record, by `execution.run_all`.
         folder: of the report.
-        say: function that prints a line.
     """
     fresh = folder.with_name(f".{folder.name}.new")
     shutil.rmtree(fresh, ignore_errors=True)

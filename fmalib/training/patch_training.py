@@ -220,7 +220,7 @@ def save(path, autoencoder, whitening, sample_rate):
 
 
 def load(path=PACKAGE):
-    """Returns (encoder, whitening, sample rate in Hz) of a file by `save`; None takes the weights of the package.
+    """Returns (encoder, whitening, sample rate in Hz) of a file by `save`; without a path, of the package's weights.
 
     Raises:
         ValueError: the file is none of `save`, or its arrays do not fit together.

@@ -73,7 +73,7 @@ def test_times(text, expected):
 
 
 @pytest.mark.parametrize("text", ["", "a", "1:2:3:4", "-1", "nan", "inf"])
-def test_other_times_are_refused(song, coded, text, capsys):
+def test_other_times_are_refused(coded, text, capsys):
     with pytest.raises(SystemExit):
         run("decode", coded, "x.wav", f"--from={text}")
     assert "--from" in capsys.readouterr().err

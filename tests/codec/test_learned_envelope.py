@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from helpers import logarithm
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,14 +21,6 @@ def network(seed=0, width=8):
         passes.append({name: 0.3 * rng.normal(size=shape) for name, shape in shapes.items()})
     counts = np.concatenate([np.tile(entropy.prior(), (6, 1)), np.ones((entropy.SCALES, entropy.SYMBOLS), np.int64)])
     return integer_network.rounded(passes, counts)
-
-
-def logarithm(value):
-    """Returns log2(1 + value), linear between powers of 2, in 1/256, by a loop."""
-    octave = 0
-    while 2.0 ** (octave + 1) <= 1 + value:
-        octave += 1
-    return int(256 * (octave + (1 + value) / 2**octave - 1))
 
 
 class Told:

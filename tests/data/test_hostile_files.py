@@ -1,6 +1,5 @@
 """Damaged files on their way from a folder to the cache: each is used or named, and none stops the others."""
 
-import ctypes
 import io
 import json
 import os
@@ -10,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 import soundfile
-from helpers import by_ffmpeg, id3, info_frame, mp3, mp3_frames, tone
+from helpers import bound_by_permissions, by_ffmpeg, id3, info_frame, mp3, mp3_frames, tone
 
 from fmalib.data import ffmpeg
 
@@ -123,12 +122,6 @@ def test_each_of_2000_damaged_files_is_used_or_named_in_time(tmp_path):
     assert sorted(result(BUILD, tmp_path / "music", timeout=1500)) == names
     seconds = result(TIME, tmp_path / "music", timeout=1500)
     assert len(seconds) == len(names) and max(seconds.values()) < LONGEST, max(seconds, key=seconds.get)
-
-
-def bound_by_permissions():
-    """Makes a child that root starts obey the permissions of files; others obey them anyway, and may not ask."""
-    for right in (1, 2):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
-        ctypes.CDLL(None).prctl(24, right, 0, 0, 0)  # PR_CAPBSET_DROP
 
 
 def load(*arguments):

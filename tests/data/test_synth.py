@@ -1,6 +1,5 @@
 """The synthetic corpus: FMA's layout and table, the same bytes every time, music whose genres a classifier separates."""
 
-import ctypes
 import hashlib
 import shutil
 import subprocess
@@ -14,6 +13,7 @@ import psutil
 import pytest
 import scipy.stats
 import soundfile
+from helpers import bound_by_permissions
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
@@ -189,20 +189,14 @@ def test_of_two_makers_the_second_waits(corpus, copy):
     assert outputs[0] == ("", "") and "2/2" in outputs[1][0] and outputs[1][1].count("is damaged") == 2
 
 
-def read_only():
-    """Makes a child that root starts obey the permissions of files."""
-    for right in (1, 2):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
-        ctypes.CDLL(None).prctl(24, right, 0, 0, 0)  # PR_CAPBSET_DROP
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="needs prctl")
 def test_a_read_only_disk_is_enough_for_a_whole_corpus(copy):
     (copy / ".lock").unlink()
     copy.chmod(0o555)
-    whole = make(copy, preexec_fn=read_only)
+    whole = make(copy, preexec_fn=bound_by_permissions)
     assert whole.communicate(timeout=200) == ("", "") and whole.returncode == 0
     damage(mp3_path(copy, 1), "cut")
-    _, error = make(copy, preexec_fn=read_only).communicate(timeout=200)
+    _, error = make(copy, preexec_fn=bound_by_permissions).communicate(timeout=200)
     copy.chmod(0o755)
     reason = "Permission denied: something is missing here, and the folder cannot be written"
     assert error.splitlines()[-1] == f"PermissionError: [Errno 13] {reason}: '{copy}'"

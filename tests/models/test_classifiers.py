@@ -3,15 +3,11 @@
 import keras
 import numpy as np
 import pytest
-from helpers import encoder_for
+from helpers import encoder_for, quiet_noise
 
 from fmalib.models import architectures, classifiers, original
 from fmalib.models.layers import LogCompression, Sample, SoftAssignment
 from fmalib.training import autoencoders
-
-
-def audio(batch, samples, seed=0):
-    return np.random.default_rng(seed).normal(0, 0.2, (batch, samples)).astype(np.float32)
 
 
 def test_the_latent_classifier_is_the_studys():
@@ -30,7 +26,7 @@ def test_the_latent_classifier_is_the_studys():
         "genres": (8,),
     }
     assert not any(weight is own for weight in model.trainable_weights for own in encoder.weights)
-    np.testing.assert_allclose(model.predict(audio(2, 131_072), verbose=0).sum(axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(model.predict(quiet_noise(2, 131_072), verbose=0).sum(axis=1), 1, atol=1e-5)
 
 
 def classifier(samples=16_384, genres=3):
@@ -41,7 +37,7 @@ def test_unfreezing_keeps_the_function_and_frees_the_encoder():
     frozen = classifier()
     free = classifiers.unfrozen(frozen)
     assert len(free.trainable_weights) == len(frozen.trainable_weights) + 4
-    x = audio(2, 16_384)
+    x = quiet_noise(2, 16_384)
     np.testing.assert_allclose(free.predict(x, verbose=0), frozen.predict(x, verbose=0), atol=1e-6)
     assert not frozen.get_layer("encoder").trainable
 
@@ -50,7 +46,7 @@ def test_a_frozen_encoder_stays_as_it_was():
     model = classifier()
     before = [weight.numpy() for weight in model.get_layer("encoder").weights]
     model.compile("adam", "sparse_categorical_crossentropy")
-    model.fit(audio(6, 16_384), np.arange(6) % 3, verbose=0)
+    model.fit(quiet_noise(6, 16_384), np.arange(6) % 3, verbose=0)
     assert all(np.array_equal(old, new.numpy()) for old, new in zip(before, model.get_layer("encoder").weights))
 
 
@@ -76,7 +72,7 @@ def test_the_other_heads_count_what_they_should(head, parameters):
     encoder = encoder_for(original.time_autoencoder(samples=2048, latent=4), 65_536)
     model = classifiers.latent_classifier(encoder, 3, head=head)
     assert model.count_params() - encoder.count_params() == parameters
-    np.testing.assert_allclose(model.predict(audio(2, 65_536), verbose=0).sum(axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(model.predict(quiet_noise(2, 65_536), verbose=0).sum(axis=1), 1, atol=1e-5)
 
 
 def test_the_sparse_encoder_carries_a_head():
@@ -85,7 +81,7 @@ def test_the_sparse_encoder_carries_a_head():
     encoder = autoencoders.Autoencoder("", architectures.find("frequency", "sparse"), network).features
     assert encoder.output.shape == (None, 64, 526)
     model = classifiers.unfrozen(classifiers.latent_classifier(encoder, 3))
-    x = audio(2, 32_768)
+    x = quiet_noise(2, 32_768)
     latent = model.get_layer("encoder").predict(x, verbose=0)
     assert (latent >= 0).all() and 0 < (latent > 0).sum() <= 2 * 64 * 8
     assert model.predict(x, verbose=0).shape == (2, 3)
@@ -109,7 +105,7 @@ def test_the_bbnn_is_the_papers():
 @pytest.mark.parametrize("build", [classifiers.bbnn, classifiers.genre_cnn])
 def test_networks_give_probabilities_and_save(tmp_path, build):
     model = build(3, samples=16_384, sample_rate=8000)
-    x = audio(2, 16_384)
+    x = quiet_noise(2, 16_384)
     predicted = model.predict(x, verbose=0)
     assert predicted.shape == (2, 3) and predicted.dtype == np.float32
     np.testing.assert_allclose(predicted.sum(axis=1), 1, atol=1e-5)
@@ -129,7 +125,7 @@ def test_our_network_stays_between_the_sizes_that_were_asked_for(sample_rate):
 
 def test_our_network_does_not_hear_the_mean_spectrum_of_a_recording():
     """A constant gain of each mel band, here of all, changes nothing above the floor of the log-mel spectrogram."""
-    model, x = classifiers.genre_cnn(3, samples=16_384, sample_rate=8000), audio(2, 16_384)
+    model, x = classifiers.genre_cnn(3, samples=16_384, sample_rate=8000), quiet_noise(2, 16_384)
     np.testing.assert_allclose(model.predict(x / 4, verbose=0), model.predict(x, verbose=0), atol=1e-4)
     inner = keras.Model(model.get_layer("log_mel").output, model.output)
     mel = keras.Model(model.input, model.get_layer("log_mel").output).predict(x, verbose=0)
@@ -146,7 +142,7 @@ def test_half_precision_keeps_spectrograms_and_probabilities_single():
         model.compile("adam", "categorical_crossentropy")
     finally:
         keras.config.set_dtype_policy(before)
-    x, y = audio(4, 16_384), np.eye(3, dtype=np.float32)[[0, 1, 2, 0]]
+    x, y = quiet_noise(4, 16_384), np.eye(3, dtype=np.float32)[[0, 1, 2, 0]]
     assert model.get_layer("log_mel").compute_dtype == "float32" and model.get_layer("genres").compute_dtype == "float32"
     assert model.get_layer("conv1").compute_dtype == "float16" and model.get_layer("gain").compute_dtype == "float32"
     assert np.isfinite(model.fit(x, y, epochs=2, verbose=0).history["loss"]).all()
@@ -169,7 +165,7 @@ def test_half_precision_has_finite_gradients_where_audio_is_quiet(name):
             model = build(3, samples=16_384, sample_rate=8000)
     finally:
         keras.config.set_dtype_policy(before)
-    quiet = 0.03 * audio(4, model.input.shape[1])
+    quiet = 0.03 * quiet_noise(4, model.input.shape[1])
     with tf.GradientTape() as tape:
         probabilities = model(quiet, training=True)
         loss = keras.ops.mean(keras.losses.sparse_categorical_crossentropy(np.array([0, 1, 2, 0]), probabilities))

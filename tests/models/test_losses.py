@@ -3,7 +3,7 @@ import librosa
 import numpy as np
 import pytest
 import tensorflow as tf
-from helpers import tone
+from helpers import quiet_noise, tone
 
 from fmalib.models import layers, losses
 from fmalib.signal import mel, stft
@@ -68,14 +68,10 @@ def test_an_unknown_loss():
         losses.AudioLoss("l3")
 
 
-def audio(batch, samples, seed=0):
-    return np.random.default_rng(seed).normal(0, 0.2, (batch, samples)).astype(np.float32)
-
-
 def test_the_spectral_loss_is_the_studys():
     """Against the definition, with librosa's STFT; and silence scores sqrt(96) of the audio's RMS."""
-    x = audio(3, 16_384)
-    spectrum = stft.to_channels(stft.stft(audio(3, 16_384, seed=1))).numpy()
+    x = quiet_noise(3, 16_384)
+    spectrum = stft.to_channels(stft.stft(quiet_noise(3, 16_384, seed=1))).numpy()
     target = librosa.stft(x, n_fft=512, hop_length=128, pad_mode="reflect").transpose(0, 2, 1)
     error = spectrum - np.stack([target.real, target.imag], axis=-1)
     assert float(losses.SpectralLoss()(x, spectrum)) == pytest.approx(np.mean(error**2), rel=1e-5)
@@ -95,7 +91,7 @@ def test_shortcuts_equal_the_definitions():
 
     results = []
     for loss in (shortcut, definition):
-        x, y = tf.constant(audio(2, 2048)), stft.to_channels(stft.stft(audio(2, 2048, seed=1)))
+        x, y = tf.constant(quiet_noise(2, 2048)), stft.to_channels(stft.stft(quiet_noise(2, 2048, seed=1)))
         with tf.GradientTape() as tape:
             tape.watch([x, y])
             value = loss(x, y)

@@ -2,14 +2,10 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from helpers import encoder_for
+from helpers import encoder_for, quiet_noise
 
 from fmalib.models import losses, original
 from fmalib.signal import stft
-
-
-def audio(batch, samples, seed=0):
-    return np.random.default_rng(seed).normal(0, 0.2, (batch, samples)).astype(np.float32)
 
 
 def test_the_time_autoencoder_is_the_studys():
@@ -29,7 +25,7 @@ def test_the_time_autoencoder_is_the_studys():
         (1,),  # decoder: its mirror
     ]
     assert encoder.get_layer("encoder_conv1").strides == (256,)
-    assert (encoder.predict(audio(2, 65_536), verbose=0) >= 0).all()  # ReLU on the latent
+    assert (encoder.predict(quiet_noise(2, 65_536), verbose=0) >= 0).all()  # ReLU on the latent
 
 
 @pytest.mark.parametrize("latent", [512, 256, 128, 64, 32])
@@ -66,8 +62,8 @@ def test_the_frequency_autoencoder_is_the_studys(latent):
 def test_the_frequency_autoencoders_activations():
     """ReLU everywhere but on the latent and the spectrum, both of which have signs."""
     model = original.frequency_autoencoder(samples=4096, latent=16)
-    latent = model.get_layer("encoder").predict(audio(2, 4096), verbose=0)
-    spectrum = model.predict(audio(2, 4096), verbose=0)
+    latent = model.get_layer("encoder").predict(quiet_noise(2, 4096), verbose=0)
+    spectrum = model.predict(quiet_noise(2, 4096), verbose=0)
     assert (latent < 0).mean() > 0.2 and (spectrum < 0).mean() > 0.2
     hidden = [layer for part in ("encoder", "decoder") for layer in model.get_layer(part).layers if hasattr(layer, "kernel")]
     assert [layer.activation.__name__ for layer in hidden] == ["relu", "relu", "linear", "relu", "relu", "linear"]
@@ -105,14 +101,14 @@ def plain_twin(model):
 
 def test_the_frequency_autoencoder_equals_plain_convolutions():
     model = original.frequency_autoencoder(samples=4096, latent=4)
-    x = audio(2, 4096)
+    x = quiet_noise(2, 4096)
     expected = plain_twin(model).predict(stft.to_channels(stft.stft(x)), verbose=0)
     np.testing.assert_allclose(model.predict(x, verbose=0), expected, atol=1e-5 * np.abs(expected).max())
 
 
 def test_a_waveform_model_inverts_the_spectrum():
     model = original.frequency_autoencoder(samples=4096, latent=4)
-    x = audio(2, 4096)
+    x = quiet_noise(2, 4096)
     expected = stft.istft(stft.from_channels(model.predict(x, verbose=0)))
     waveforms = original.waveform_model(model)
     np.testing.assert_allclose(waveforms.predict(x, verbose=0), expected, atol=1e-6)
@@ -137,7 +133,7 @@ def test_the_frequency_autoencoder_learns():
 
 def test_the_compiled_frequency_autoencoder_saves_and_loads(tmp_path):
     model = compiled()
-    x = audio(2, 4096)
+    x = quiet_noise(2, 4096)
     model.fit(x, x, verbose=0)
     loss = model.evaluate(x, x, verbose=0)
     model.save(tmp_path / "model.keras")
@@ -194,7 +190,7 @@ def test_standardisation_is_part_of_the_model():
     """A model with mean and deviation does to raw audio what one without does to standardised audio."""
     plain, scaled = original.time_autoencoder(samples=2048), original.time_autoencoder(samples=2048, mean=0.1, std=0.25)
     scaled.set_weights(plain.get_weights())
-    x = audio(3, 2048)
+    x = quiet_noise(3, 2048)
     expected = plain.predict((x - 0.1) / 0.25, verbose=0) * 0.25 + 0.1
     np.testing.assert_allclose(scaled.predict(x, verbose=0), expected, atol=1e-5)
 
@@ -213,7 +209,7 @@ def test_the_encoder_for_another_length_keeps_its_weights():
     model = original.time_autoencoder(samples=2048, latent=4, mean=0.1, std=0.2)
     longer = encoder_for(model, 4096)
     assert longer.output.shape == (None, 15, 4)
-    x = audio(2, 4096)
+    x = quiet_noise(2, 4096)
     np.testing.assert_allclose(
         longer.predict(x, verbose=0)[:, :7], model.get_layer("encoder").predict(x[:, :2048], verbose=0), atol=1e-6
     )
@@ -223,7 +219,7 @@ def test_the_frequency_encoder_for_another_length_keeps_its_weights():
     model = original.frequency_autoencoder(samples=4096, latent=4)
     longer = encoder_for(model, 8192)
     assert longer.output.shape == (None, 14, 4)
-    x = audio(2, 8192)  # the shorter one's last frames mirror its end
+    x = quiet_noise(2, 8192)  # the shorter one's last frames mirror its end
     np.testing.assert_allclose(
         longer.predict(x, verbose=0)[:, :5], model.get_layer("encoder").predict(x[:, :4096], verbose=0)[:, :5], atol=1e-5
     )
@@ -241,6 +237,6 @@ def test_saves_and_loads(tmp_path, build):
     model = build()
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")  # safe mode: no code in the file
-    x = audio(2, model.input.shape[1])
+    x = quiet_noise(2, model.input.shape[1])
     np.testing.assert_array_equal(loaded.predict(x, verbose=0), model.predict(x, verbose=0))
     assert loaded.to_json() == model.to_json()

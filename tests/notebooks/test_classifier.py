@@ -9,7 +9,7 @@ from pathlib import Path
 import nbformat
 import numpy as np
 import pytest
-from helpers import NOTE, OPTIONS, REPOSITORY, SMALL, check_executed, papermill
+from helpers import NOTE, OPTIONS, REPOSITORY, SMALL, check_executed, check_refused, ended_well
 
 NAME = "03_classifier.ipynb"
 KEYS = {
@@ -147,8 +147,7 @@ def test_a_second_run_repeats_the_metrics_and_trains_nothing(executed, tmp_path)
     before = {path: path.stat().st_mtime_ns for path in runs.rglob("*.keras")}
     # From inside notebooks/, which must make no difference; with values as papermill hands them over.
     options = ["-r", "quick", "true", "-p", "tracks_per_genre", "6", "-p", "seed", "0.0", *OPTIONS[NAME]]
-    status, log, text = papermill(NAME, tmp_path, *options, cwd=REPOSITORY / "notebooks")
-    assert status == 0, log[-3000:]
+    text = ended_well(NAME, tmp_path, *options, cwd=REPOSITORY / "notebooks")
     assert (tmp_path / "metrics.json").read_text() == (first / "metrics.json").read_text()
     assert {path: path.stat().st_mtime_ns for path in runs.rglob("*.keras")} == before
     # Two autoencoders and the head where they are trained, then the system and its control.
@@ -169,18 +168,14 @@ def test_a_second_run_repeats_the_metrics_and_trains_nothing(executed, tmp_path)
     ],
 )  # fmt: skip
 def test_wrong_parameters_fail_with_one_clear_error(tmp_path, options, message):
-    status, log, _ = papermill(NAME, tmp_path, *options)
-    assert status != 0
-    assert message in log
-    assert not (tmp_path / "metrics.json").exists()
+    check_refused(NAME, tmp_path, options, message)
 
 
 @pytest.mark.slow
 def test_a_folder_of_genres_is_cross_validated(genre_folder, tmp_path):
     options = ["-p", "dataset", str(genre_folder), "-p", "sample_rate", "8000", "-p", "quick", "True", "-p", "folds", "2"]
     options += ["-p", "systems", "mfcc_svm,latent_linear"]
-    status, log, text = papermill(NAME, tmp_path, *options)
-    assert status == 0, log[-3000:]
+    text = ended_well(NAME, tmp_path, *options)
     metrics = json.loads((tmp_path / "metrics.json").read_text())
     assert (metrics["folds"], metrics["n_folds"]) == (2, 2)
     assert metrics["n_test_tracks"] == 20 and metrics["n_test_artists"] == 10  # every track
@@ -211,7 +206,6 @@ def test_real_music(real_music, tmp_path):
         "frequency",
     ]
     options += ["-p", "encoder", "sparse", "-p", "latent", "64", "-p", "systems", "latent_linear,latent_frozen"]
-    status, log, text = papermill(NAME, tmp_path, *options)
-    assert status == 0, log[-3000:]
+    text = ended_well(NAME, tmp_path, *options)
     assert "artists carry no accuracy claim" in text
     assert set(json.loads((tmp_path / "metrics.json").read_text())) >= KEYS

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from helpers import SMALL, check_executed, papermill
+from helpers import SMALL, check_executed, check_refused, ended_well
 
 from fmalib.latent import representations
 
@@ -47,8 +47,7 @@ def test_metrics_of_the_small_run(executed):
     ],
 )
 def test_wrong_parameters_fail_with_one_clear_error(tmp_path, options, message):
-    status, log, _ = papermill(NAME, tmp_path, *options)
-    assert status != 0 and message in log and not (tmp_path / "metrics.json").exists()
+    check_refused(NAME, tmp_path, options, message)
 
 
 @pytest.mark.slow
@@ -56,8 +55,7 @@ def test_every_representation_and_twice_the_same(tmp_path):
     names = ",".join(["latent", *(name for name in representations.REPRESENTATIONS if name != "latent")])
     found = []
     for folder in (tmp_path / "first", tmp_path / "second"):
-        status, log, _ = papermill(NAME, folder, *SMALL, "-p", "features", names, "-p", "domain", "time", "-p", "latent", "16")
-        assert status == 0, log[-3000:]
+        ended_well(NAME, folder, *SMALL, "-p", "features", names, "-p", "domain", "time", "-p", "latent", "16")
         found.append(check_metrics(folder))
     assert found[0] == found[1]
 
@@ -65,8 +63,7 @@ def test_every_representation_and_twice_the_same(tmp_path):
 @pytest.mark.slow
 def test_codewords_are_neither_trained_further_nor_interpolated(tmp_path):
     options = ["-p", "encoder", "sparse", "-p", "features", "log_mel", "-p", "cluster_points", "60", "-p", "clusters", "3"]
-    status, log, text = papermill(NAME, tmp_path, *SMALL, *options)
-    assert status == 0, log[-3000:]
+    text = ended_well(NAME, tmp_path, *SMALL, *options)
     metrics = json.loads((tmp_path / "metrics.json").read_text())
     assert "no DEC, no IDEC, no interpolation" in text and metrics["n_clustered_segments"] == 60
     assert "dec" not in metrics["clustering"] and metrics["walk_less_crossfade_db"] is None
@@ -75,7 +72,6 @@ def test_codewords_are_neither_trained_further_nor_interpolated(tmp_path):
 @pytest.mark.slow
 def test_real_music(real_music, tmp_path):
     options = ["-p", "dataset", "fma_small", "-p", "data_dir", str(real_music), "-p", "quick", "True"]
-    status, log, text = papermill(NAME, tmp_path, *options)
-    assert status == 0, log[-3000:]
+    text = ended_well(NAME, tmp_path, *options)
     assert "artists carry no accuracy claim" in text
     check_metrics(tmp_path)

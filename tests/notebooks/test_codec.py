@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from helpers import check_executed, papermill, tone
+from helpers import check_executed, check_refused, tone
 
 import fmalib.codec
 from fmalib.codec import bitstream, integer_network
@@ -42,7 +42,4 @@ def test_metrics_and_weights_of_the_small_run(executed):
     ],
 )
 def test_wrong_parameters_fail_with_one_clear_error(tmp_path, options, message):
-    status, log, _ = papermill(NAME, tmp_path, *options)
-    assert status != 0
-    assert message in log
-    assert not (tmp_path / "metrics.json").exists()
+    check_refused(NAME, tmp_path, options, message)

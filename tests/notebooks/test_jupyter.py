@@ -1,15 +1,20 @@
 """A session in JupyterLab: a notebook is opened, edited, run and saved; then Git sees the edited cell and nothing else."""
 
+import json
 import shutil
 import subprocess
 import sys
+import time
+from contextlib import contextmanager
+from urllib.request import urlopen
 
 import jupytext.cli
 import nbformat
 import pytest
-from helpers import REPOSITORY
+from helpers import REPOSITORY, chromium
 
 NAME = "01_data"
+OPENED = "[...(window.jupyterapp?.shell.widgets('main') ?? [])].find((each) => each.context?.isReady)"
 NEW = "1 + 1  # a cell of one's own"
 
 
@@ -55,10 +60,10 @@ def by_jupyterlab(path, notebook):
 @pytest.fixture
 def repository(tmp_path):
     """A repository with a notebook, its script and what pairs them."""
-    (tmp_path / "notebooks").mkdir()
-    for name in (f"{NAME}.py", f"{NAME}.ipynb", "pair.py", "jupytext.toml"):
-        shutil.copy(REPOSITORY / "notebooks" / name, tmp_path / "notebooks")
-    shutil.copy(REPOSITORY / ".gitignore", tmp_path)
+    notebooks = [f"notebooks/{name}" for name in (f"{NAME}.py", f"{NAME}.ipynb", "pair.py", "jupytext.toml")]
+    for name in (*notebooks, ".gitignore", "pyproject.toml", "fmalib/__init__.py"):  # the last two mark where outputs go
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(REPOSITORY / name, tmp_path / name)
     git(tmp_path, "init", "--quiet")
     git(tmp_path, "add", "--all")
     git(tmp_path, "commit", "--quiet", "--message", "All")
@@ -66,9 +71,9 @@ def repository(tmp_path):
 
 
 def session(path):
-    """Returns the notebook after a session: all cells were run by another kernel, and one cell was added at the end."""
+    """Returns the notebook after a session: all cells were run by another kernel, and a cell was added below the imports."""
     notebook = nbformat.read(path, 4)
-    notebook.cells.append(nbformat.v4.new_code_cell(NEW))
+    notebook.cells.insert(4, nbformat.v4.new_code_cell(NEW))
     notebook.metadata["kernelspec"]["display_name"] = "Python 3 (ipykernel)"
     notebook.metadata["language_info"] |= {"version": "3.12.1", "file_extension": ".py"}
     for number, cell in enumerate(notebook.cells, start=1):
@@ -83,20 +88,20 @@ def test_only_what_was_edited_changes(repository, save):
     path = repository / "notebooks" / f"{NAME}.ipynb"
     save(path, session(path))
     assert "seen" in path.read_text(encoding="utf-8")  # the reader keeps the outputs until the commit
-    assert changed(repository)[f"notebooks/{NAME}.py"] == ["+", "+# %%", f"+{NEW}"]
+    assert changed(repository)[f"notebooks/{NAME}.py"] == ["+# %%", f"+{NEW}", "+"]
     assert hook(repository).returncode == 0
     found = changed(repository)
     assert set(found) == {f"notebooks/{NAME}.ipynb", f"notebooks/{NAME}.py"}
     lines = found[f"notebooks/{NAME}.ipynb"]
-    assert f'+    "{NEW}"' in lines and not any("seen" in line or (line.startswith("-") and "}" not in line) for line in lines)
-    assert len(lines) <= 13
+    assert f'+    "{NEW}"' in lines and all(line.startswith("+") and "seen" not in line for line in lines)
+    assert len(lines) == 10
 
 
 @pytest.mark.parametrize("save", [by_jupytext, by_jupyterlab])
 def test_running_alone_changes_nothing(repository, save):
     path = repository / "notebooks" / f"{NAME}.ipynb"
     notebook = session(path)
-    notebook.cells.pop()
+    notebook.cells.pop(4)
     save(path, notebook)
     assert set(changed(repository)) == {f"notebooks/{NAME}.ipynb"}
     assert hook(repository).returncode == 0 and changed(repository) == {}
@@ -115,4 +120,137 @@ def test_cells_that_only_the_notebook_has_are_not_lost(repository, stamp, run):
     assert done.returncode == 1 and NEW in path.read_text(encoding="utf-8")
     assert f"`.venv/bin/jupytext --sync notebooks/{NAME}.ipynb` takes their cells over" in done.stderr
     jupytext.cli.jupytext(["--quiet", "--sync", str(path)])
-    assert hook(repository).returncode == 0 and changed(repository)[f"notebooks/{NAME}.py"] == ["+", "+# %%", f"+{NEW}"]
+    assert hook(repository).returncode == 0 and changed(repository)[f"notebooks/{NAME}.py"] == ["+# %%", f"+{NEW}", "+"]
+
+
+class Page:
+    """JupyterLab in Chromium, driven as Chromium's DevTools do it: by keys, and by scripts that run in the page."""
+
+    def __init__(self, socket):
+        self.socket, self.number = socket, 0
+
+    def send(self, method, **parameters):
+        """Sends a command; returns its result."""
+        self.number += 1
+        self.socket.send(json.dumps({"id": self.number, "method": method, "params": parameters}))
+        while (answer := json.loads(self.socket.recv())).get("id") != self.number:
+            pass  # an event
+        assert "result" in answer, answer
+        return answer["result"]
+
+    def evaluate(self, script):
+        """Returns the value of a script, or what the promise becomes that it returns."""
+        found = self.send("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
+        assert "exceptionDetails" not in found, found
+        return found["result"].get("value")
+
+    def command(self, name):
+        """Executes a command of JupyterLab's menus to its end; returns whether it says that it succeeded."""
+        return self.evaluate(f"jupyterapp.commands.execute('{name}').then(Boolean)")
+
+    def wait(self, condition):
+        end = time.monotonic() + 90
+        while not self.evaluate(f"Boolean({condition})"):
+            assert time.monotonic() < end, condition
+            time.sleep(0.1)
+
+    def press(self, key, text="", control=False):
+        """Presses and releases a key, which types a text."""
+        known = {"key": key, "windowsVirtualKeyCode": {"Enter": 13, "End": 35}.get(key) or ord(key.upper())}
+        self.send("Input.dispatchKeyEvent", type="keyDown", **known, modifiers=2 * control, text=text)
+        self.send("Input.dispatchKeyEvent", type="keyUp", **known, modifiers=2 * control)
+
+    def select(self, text):
+        """Selects the cell with a text, once there is one."""
+        cells = f"tab.content.widgets.findIndex((cell) => cell.model.sharedModel.source.includes({json.dumps(text)}))"
+        self.wait(f"(tab.content.activeCellIndex = {cells}) >= 0")
+        self.evaluate("jupyterapp.shell.activateById(tab.id)")
+
+    def type(self, line):
+        """Types a line at the end of the selected cell."""
+        self.wait("document.activeElement.closest('.jp-Notebook')")
+        self.press("Enter", "\r")
+        self.wait("tab.content.mode == 'edit' && document.activeElement.matches('.cm-content')")
+        self.press("End", control=True)
+        if self.evaluate("tab.content.activeCell.model.sharedModel.source"):
+            self.press("Enter", "\r")
+        self.send("Input.insertText", text=line)
+
+    def save(self):
+        self.press("s", control=True)
+        self.wait("!tab.context.model.dirty")
+
+
+@contextmanager
+def process(command, log, **options):
+    """Runs a command beside the test, and ends it."""
+    with open(log, "w") as file, subprocess.Popen(command, stdout=file, stderr=file, **options) as running:
+        try:
+            yield running
+        finally:
+            running.terminate()
+
+
+def read(path):
+    """Returns the text of a file that another process is about to write."""
+    end = time.monotonic() + 60
+    while not (path.exists() and path.read_text()):
+        assert time.monotonic() < end, path
+        time.sleep(0.1)
+    return path.read_text()
+
+
+@pytest.fixture
+def page(repository, tmp_path_factory, monkeypatch):
+    """The notebook, opened in JupyterLab, with its kernel started and without the reader's own settings."""
+    pytest.importorskip("jupyterlab", reason="needs JupyterLab: pip install jupyterlab")
+    from websocket import create_connection  # JupyterLab needs it too
+
+    folder = tmp_path_factory.mktemp("jupyterlab")
+    browser = [*chromium(folder / "profile"), "--remote-debugging-port=0"]
+    for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR"):
+        monkeypatch.setenv(name, str(folder / name))
+    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
+    options = ["--no-browser", "--allow-root", "--expose-app-in-browser", "--ip=127.0.0.1", "--port=0"]
+    with process([sys.executable, "-m", "jupyterlab", *options], folder / "server.log", cwd=repository) as lab:
+        server = json.loads(read(folder / "JUPYTER_RUNTIME_DIR" / f"jpserver-{lab.pid}.json"))
+        address = f"{server['url']}lab/tree/notebooks/{NAME}.ipynb?token={server['token']}"
+        with process([*browser, address], folder / "browser.log"):
+            port = read(folder / "profile" / "DevToolsActivePort").split()[0]
+            with urlopen(f"http://127.0.0.1:{port}/json/list") as answer:
+                (tab,) = (each["webSocketDebuggerUrl"] for each in json.load(answer) if each["type"] == "page")
+            page = Page(create_connection(tab, timeout=240, suppress_origin=True))
+            page.wait(f"window.tab = {OPENED}")
+            page.wait("tab.sessionContext.session?.kernel?.status == 'idle'")
+            yield page
+
+
+@pytest.mark.slow
+def test_a_session_in_a_browser(repository, page):
+    script, notebook = (repository / "notebooks" / f"{NAME}{suffix}" for suffix in (".py", ".ipynb"))
+    page.select("sample_rate: int")
+    page.type("quick = True")
+    assert page.command("notebook:run-all-cells")
+    page.save()
+    assert "0 could not be decoded." in notebook.read_text(encoding="utf-8")  # printed by the last cell
+    assert changed(repository)[f"notebooks/{script.name}"] == ["+quick = True"]
+
+    assert hook(repository).returncode == 0  # while the page is open
+    found = changed(repository)
+    assert set(found) == {f"notebooks/{script.name}", f"notebooks/{notebook.name}"}
+    lines = [line for line in found[f"notebooks/{notebook.name}"] if '"id": "cell-' not in line]
+    assert lines == [
+        '-    "sample_rate: int = 44100  # Hz"',
+        '+    "sample_rate: int = 44100  # Hz\\n",',
+        '+    "quick = True"',
+    ]
+
+    script.write_text(script.read_text(encoding="utf-8").replace("quick = True", "quick = not True"), encoding="utf-8")
+    page.command("docmanager:reload")
+    page.select("quick = not True")
+    page.command("notebook:insert-cell-below")
+    page.type(NEW)
+    page.save()
+    assert changed(repository)[f"notebooks/{script.name}"] == ["+quick = not True", "+", "+# %%", f"+{NEW}"]
+    assert hook(repository, "--check").returncode == 1 and hook(repository).returncode == 0
+    assert set(changed(repository)) == set(found)

@@ -40,7 +40,7 @@ print(strategy.num_replicas_in_sync, ours.description, float(ours.network.count_
 
 @pytest.fixture
 def trained(genre_folder, tmp_path):
-    """A pipeline of the two-genre folder, and the history of a training by this process alone."""
+    """The autoencoder that this process alone has trained on the two-genre folder."""
     data = datasets.load(str(genre_folder))
     decoded = audio_cache.build(data, 8000, cache_dir=tmp_path / "cache", progress=False)
     train, validation = (segments.select(data, decoded, split, 2048)[0] for split in ("training", "validation"))
