@@ -24,9 +24,10 @@ ORDER = {  # package, or module at the top: its modules
     "models": "layers entropy_layers sparse_layers losses original mdct_autoencoders sparse_mdct audeep patch_autoencoder "
     "classifiers architectures",
     "training": "callbacks distribution runs autoencoders patch_training",
-    "codec": "bitstream quantiser entropy contexts integer_network signs learned_contexts context_models levels rate_control "
-    "block_switching waveform envelope learned_envelope listening profiles step_search file_codec envelope_training "
-    "examples context_training commands budget metrics quality ablation classical coders",
+    "codec": "bitstream quantiser entropy contexts integer_network signs learned_contexts part_contexts context_models "
+    "levels rate_control block_switching waveform envelope learned_envelope listening profiles step_search "
+    "file_codec envelope_training examples context_training commands budget metrics quality ablation classical "
+    "coders",
     "genres": "evaluation descriptors codec_latent patch_latent pooling probes comparison results systems predict",
     "latent": "representations maps clustering deep_clustering variance",
     "plots": "style audio autoencoders codec coding genres latent players interactive",

@@ -110,7 +110,8 @@ setup.show(plots.coding.levels(np.abs(chunk.values[0]), seconds, hertz, "levels 
 # The bins of a frame are coded in three *passes*: every fourth, those halfway between, all others. A pass knows the frames
 # before, and the passes before it on both sides of a bin. Each pass has a network of its own. Its inputs are logarithms of
 # magnitudes: two frames before, two running averages, known bins around, the first channel in the second; also the
-# frequency, and whether the frame is cut into shorter ones. All are whole numbers in 1/256.
+# frequency, and whether the frame is cut into shorter ones. In `waveform`, a frame that is cut is coded part by part, as so
+# many short frames. All inputs are whole numbers in 1/256.
 
 # %%
 n_inputs = dict(zip(("first", "second", "third"), learned_contexts.INPUTS))

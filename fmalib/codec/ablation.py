@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from fmalib import intervals
-from fmalib.codec import contexts, entropy, file_codec, learned_contexts, metrics, quantiser
+from fmalib.codec import contexts, entropy, file_codec, learned_contexts, metrics, part_contexts, quantiser
 from fmalib.progress import bar
 
 STEPS = 2.0, 0.7, 0.25, 0.08  # times the root mean square of the audio
@@ -84,7 +84,7 @@ VARIANTS = {  # by the model that is ablated
     "learned": (
         *_QUANTISER,
         Variant("contexts by hand, no cuts of frames", model="mdct"),
-        Variant("no cuts of frames", replaced=((learned_contexts.Neighbourhood, "switches", 0),)),
+        Variant("no cuts of frames", replaced=((part_contexts.Parts, "switches", 0),)),
         Variant("signs are not foretold", replaced=((learned_contexts.Neighbourhood, "foretells", False),)),
     ),
 }

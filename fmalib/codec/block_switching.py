@@ -6,7 +6,7 @@ from fmalib.codec import quantiser
 from fmalib.signal import mdct_frames
 
 MOST = 3  # splits: a frame has up to eight parts
-PRICE = 16.0  # bits that a frame must save to be cut; 12 to 40 are as good
+PRICE = 60.0  # bits that a frame must save to be cut; 110 are as good, 16 are not
 # Weights of neighbours: distance in parts, distance in bins, weight. They sum to 1.
 NEAR = (
     (0, -1, 0.22),

@@ -3,7 +3,7 @@
 import hashlib
 from pathlib import Path
 
-from fmalib.codec import contexts, integer_network, learned_contexts, signs
+from fmalib.codec import contexts, integer_network, learned_contexts, part_contexts, signs
 from fmalib.codec.bitstream import FormatError
 
 MODELS = ("mdct", "learned")
@@ -19,8 +19,17 @@ def start(header, channels, bins):
     """
     if header.model == "mdct":
         return (contexts.CutNeighbourhood if header.profile == "listening" else contexts.Neighbourhood)(channels, bins)
-    hertz = header.sample_rate / 2 / header.hop
-    return learned_contexts.Neighbourhood((channels, bins), hertz, network(header.profile, header.model_hash))
+    return learned(header, channels, bins, network(header.profile, header.model_hash))
+
+
+def learned(header, channels, bins, weights):
+    """Returns the context model of `learned` for a header's profile; `weights` is its network, or None for inputs alone."""
+    return _kind(header)((channels, bins), header.sample_rate / 2 / header.hop, weights)
+
+
+def _kind(header):
+    """Returns the class of the context model of `learned`: frames of `listening` are so short that few are cut in a row."""
+    return learned_contexts.Neighbourhood if header.profile == "listening" else part_contexts.Parts
 
 
 def check(header):
@@ -33,7 +42,7 @@ def switches(header):
     """Returns the highest split of frames (`fmalib.codec.block_switching`) by the model of a header; 0 where it cuts none."""
     if header.model == "mdct":
         return contexts.CutNeighbourhood.switches if header.profile == "listening" else 0
-    return learned_contexts.Neighbourhood.switches
+    return _kind(header).switches
 
 
 def named(model, profile):

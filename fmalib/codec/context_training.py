@@ -17,7 +17,7 @@ from fmalib.codec.integer_network import FINE, PER_NAT, SIGN_NAMES, SIGN_TABLES,
 
 COMPARED = 5.0  # seconds of a clip whose bytes are counted
 DECISIVE = ["quantiser", "learned_contexts", "block_switching", "rate_control", "waveform", "listening", "examples"]
-DECISIVE += ["signs", "integer_network", "contexts", "envelope", "learned_envelope", "envelope_training"]
+DECISIVE += ["signs", "part_contexts", "integer_network", "contexts", "envelope", "learned_envelope", "envelope_training"]
 TOTAL = 1 << 14  # count of a table at the start
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import soxr
 from joblib import Parallel, delayed
 
-from fmalib.codec import bitstream, contexts, file_codec, learned_contexts, rate_control
+from fmalib.codec import bitstream, context_models, contexts, file_codec, learned_contexts, part_contexts, rate_control
 from fmalib.codec.bitstream import Header
 from fmalib.codec.envelope_training import examples as of_envelope
 from fmalib.data import audio
@@ -91,25 +91,35 @@ def examples(song, sample_rate, profile, seed):
     channels, frames, bins = chunk.values.shape
     if not chunk.values.any():
         return None
-    near = learned_contexts.Neighbourhood((channels, bins), sample_rate / 2 / header.hop, None)
+    near = context_models.learned(header, channels, bins, None)
     share = min(1.0, EXAMPLES / (frames * bins))
     levels, signs = [[] for _ in contexts.PASSES], [[] for _ in near.signs.parts]
-    for frame, split in zip(chunk.values.transpose(1, 0, 2), chunk.splits):
-        near.split = int(split)
-        for number, part in enumerate(near.parts):
-            sizes, sets = np.abs(frame[part]).ravel(), near.halves(number).ravel()
-            row = near.inputs(number).astype(np.int16), sizes.astype(np.int32), sets.astype(np.int8)
+    for now, frame in _in_turn(near, chunk.values, chunk.splits):
+        for number, part in enumerate(now.parts):
+            sizes, sets = np.abs(frame[part]).ravel(), now.halves(number).ravel()
+            row = now.inputs(number).astype(np.int16), sizes.astype(np.int32), sets.astype(np.int8)
             levels[number % len(levels)].append(_some(row, share, rng))
-            near.frame[part] = np.abs(frame[part])
-        near.begin_signs(np.abs(frame))
-        for number, part in enumerate(near.signs.parts):
+            now.frame[part] = np.abs(frame[part])
+        now.begin_signs(np.abs(frame))
+        for number, part in enumerate(now.signs.parts):
             negative = frame[part][frame[part] != 0] < 0
-            signed, told = (each.astype(np.int16) for each in near.signs.inputs(number))
+            signed, told = (each.astype(np.int16) for each in now.signs.inputs(number))
             signs[number].append(_some((signed, told, negative.astype(np.int8)), min(1.0, SIGN_SHARE * share), rng))
-            near.signs.tell(negative)
-        near.next_frame(np.abs(frame))
+            now.signs.tell(negative)
+        now.next_frame(np.abs(frame))
     weight = 1 / max(0.05, float(np.log2(1 + 3 * np.abs(chunk.values)).mean()))
     return CONTEXTS.named(_joined(levels, weight)) | SIGNS.named(_joined(signs, weight)), chunk.splits
+
+
+def _in_turn(near, values, splits):
+    """Yields what is known before each frame, or each part of one, and its levels `(channels, bins)`."""
+    if isinstance(near, part_contexts.Parts):
+        for part, levels in near.runs(values, splits):
+            yield from ((part, frame) for frame in levels.swapaxes(0, 1))
+        return
+    for frame, split in zip(values.swapaxes(0, 1), splits.tolist()):
+        near.split = split
+        yield near, frame
 
 
 def _some(columns, share, rng):

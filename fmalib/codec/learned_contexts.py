@@ -63,7 +63,7 @@ class Neighbourhood:
 
     def split_table(self):
         """Returns the table of the split of the frame to come, by the one before: int64 of shape `(1,)`."""
-        return np.array([2 * len(contexts.PASSES) * entropy.SCALES + self._before])
+        return table_after(np.array([self._before]))
 
     def inputs(self, number):
         """Returns the inputs of the network for the bins of a part, whole numbers in float64, `(bins of the part, INPUTS)`."""
@@ -148,6 +148,11 @@ class Neighbourhood:
         return (sums[:, 2 * EDGE + 1 :] - sums[:, : self._bins]) * (apart / (2 * EDGE))
 
 
+def table_after(splits):
+    """Returns the tables of splits that follow others, int64 of the shape of `splits`."""
+    return 2 * len(contexts.PASSES) * entropy.SCALES + splits
+
+
 class Ahead:
     """The tables of a `Neighbourhood` for an encoder, which knows all levels: of several frames at once, in larger matrices.
 
@@ -159,7 +164,7 @@ class Ahead:
         """Starts a chunk.
 
         Args:
-            near: `Neighbourhood` at its start, with room for TOGETHER frames.
+            near: `Neighbourhood` with room for TOGETHER frames, between two frames.
             values: levels, int64 `(channels, frames, bins)`.
             splits: of the frames, or None where none is cut.
         """

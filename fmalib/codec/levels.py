@@ -9,7 +9,7 @@ import functools
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from fmalib.codec import entropy
+from fmalib.codec import entropy, part_contexts, quantiser
 
 
 def _one_thread(function):
@@ -45,18 +45,40 @@ def bits(values, near, splits=None):
     `pack` takes a few words more than their sum, and the splits.
     """
     meter = entropy.Meter(near.prior, near.signs and near.signs.prior)
-    lengths, parts = np.zeros(values.shape), near.signs.parts if near.signs else ()
-    of_signs = iter(_coded(values, near, splits, meter).of_signs)
-    for coded, frame, integers in zip(meter.lengths, lengths.transpose(1, 0, 2), values.transpose(1, 0, 2)):
-        _in_order(coded[1 if near.switches else 0 :], frame, near.parts)
-        for part in parts:
+    lengths, of_signs = np.zeros(values.shape), iter(_coded(values, near, splits, meter).of_signs)
+    by_parts = isinstance(near, part_contexts.Parts)
+    rows = meter.lengths[len(splits) :] if by_parts and near.switches else meter.lengths
+    first = 1 if near.switches and not by_parts else 0
+    for coded, frame, integers in zip(rows, _views(lengths, near, splits), _views(values, near, splits)):
+        _in_order(coded[first:], frame, near.parts)
+        for part in near.signs.parts if near.signs else ():
             frame[part][integers[part] != 0] += next(of_signs) - 1  # a sign without tables takes one bit
     return lengths
+
+
+def _views(array, near, splits):
+    """Yields views `(channels, bins)` of frames `(channels, frames, bins)`, or of their parts, in the order of coding."""
+    for number, frame in enumerate(array.transpose(1, 0, 2)):
+        parts = 1 << int(splits[number]) if isinstance(near, part_contexts.Parts) and splits is not None else 1
+        for part in range(parts):
+            yield frame[:, part::parts]
 
 
 @_one_thread
 def _coded(values, near, splits, encoder):
     """Returns the encoder that has coded levels."""
+    if not isinstance(near, part_contexts.Parts):
+        _code(values, near, splits, encoder)
+        return encoder
+    if near.switches:
+        encoder.put(splits[:, None], near.split_tables(splits)[:, None], unsigned=1)
+    for part, levels in near.runs(values, np.zeros(values.shape[1], np.int64) if splits is None else splits):
+        _code(levels, part, None, encoder)
+    return encoder
+
+
+def _code(values, near, splits, encoder):
+    """Codes levels `(channels, frames, bins)` from where a context model is."""
     frames, ahead = values.swapaxes(0, 1), near.ahead(values, splits) if near.ahead else None
     integers = np.concatenate([frames[(slice(None), *part)].reshape(len(frames), -1) for part in near.parts], axis=1)
     if near.switches:
@@ -69,7 +91,6 @@ def _coded(values, near, splits, encoder):
         else:
             encoder.put(integers[here], tables, unsigned=int(near.switches > 0))
         first += len(tables)
-    return encoder
 
 
 def _put_with_signs(block, signs, encoder):
@@ -111,29 +132,52 @@ def unpack(data, shape, near):
     Raises:
         ValueError: other bytes.
     """
-    values, splits, coded = np.zeros(shape, np.int64), np.zeros(shape[1], np.int64), []
-    decoder, frames = entropy.Decoder(data, near.prior, near.signs and near.signs.prior), values.transpose(1, 0, 2)
-    for number, frame in enumerate(frames):
-        if near.switches:
-            splits[number] = near.split = min(int(decoder.get(near.split_table())[0]), near.switches)
-        for place, part in enumerate(near.parts):
-            tables = near.tables(place)
-            near.frame[part] = decoder.get(tables.ravel()).reshape(tables.shape)
-        coded.append(decoder.end_frame()[1 if near.switches else 0 :])
-        _in_order(coded[-1], frame, near.parts)
-        sizes = frame.copy()
-        if near.signs:
-            near.begin_signs(sizes)
-            for part in near.signs.parts:
-                tables, foretold = near.signs.foretold(part)
-                negative = decoder.get_signs(tables) ^ foretold
-                frame[part][sizes[part] > 0] *= 1 - 2 * negative.astype(np.int64)
-                near.signs.tell(negative)
-        near.next_frame(sizes)
+    values, splits = np.zeros(shape, np.int64), np.zeros(shape[1], np.int64)
+    decoder = entropy.Decoder(data, near.prior, near.signs and near.signs.prior)
+    if isinstance(near, part_contexts.Parts):
+        coded = list(_parts(decoder, near, values, splits))
+    else:
+        coded = [_frame(decoder, near, frame, splits[n : n + 1]) for n, frame in enumerate(values.transpose(1, 0, 2))]
     if not near.signs:
-        for integers, frame in zip(decoder.finish(np.concatenate(coded)).reshape(len(frames), -1), frames):
+        signed = np.split(decoder.finish(np.concatenate(coded)), np.cumsum([len(each) for each in coded])[:-1])
+        for integers, frame in zip(signed, _views(values, near, splits)):
             _in_order(integers, frame, near.parts)
     return values, splits
+
+
+def _parts(decoder, near, values, splits):
+    """Decodes frames part by part into levels and splits; yields the magnitudes of each part in the order of coding."""
+    for number in range(len(splits) if near.switches else 0):
+        decoder.get(near.split_tables(splits[: number + 1])[-1:])
+        splits[number] = min(int(decoder.end_frame()[0]), near.switches)
+    trellis = quantiser.Trellis(len(values), values.shape[2])
+    for split, frame in zip(splits.tolist(), values.transpose(1, 0, 2)):
+        part = near.turn(split)
+        part.expect(part_contexts.apart(trellis.halves[:, None], split).swapaxes(0, 1))
+        for place in range(1 << split):
+            yield _frame(decoder, part, frame[:, place :: 1 << split])
+        trellis.next_frame(frame)
+
+
+def _frame(decoder, near, frame, split=None):
+    """Decodes a frame or a part, and its split, if it is sent with it; returns magnitudes in the order of coding."""
+    if near.switches:
+        split[0] = near.split = min(int(decoder.get(near.split_table())[0]), near.switches)
+    for place, part in enumerate(near.parts):
+        tables = near.tables(place)
+        near.frame[part] = decoder.get(tables.ravel()).reshape(tables.shape)
+    coded = decoder.end_frame()[1 if near.switches else 0 :]
+    _in_order(coded, frame, near.parts)
+    sizes = frame.copy()
+    if near.signs:
+        near.begin_signs(sizes)
+        for part in near.signs.parts:
+            tables, foretold = near.signs.foretold(part)
+            negative = decoder.get_signs(tables) ^ foretold
+            frame[part][sizes[part] > 0] *= 1 - 2 * negative.astype(np.int64)
+            near.signs.tell(negative)
+    near.next_frame(sizes)
+    return coded
 
 
 def _in_order(coded, frame, parts):

@@ -25,6 +25,7 @@ class Signs:
 
     Attributes:
         prior: counts of the tables of signs before anything is coded.
+        usual: split of the frames that tell the most; the network is told of others among the last.
         parts: indices of a frame `(channels, bins)`, in the order of coding.
     """
 
@@ -41,7 +42,7 @@ class Signs:
         channels, bins = shape
         self._network, self.prior = network, network and network.counts
         self._rows = np.zeros((DEPTH + 1, channels, bins + 2 * EDGE))  # of half steps, the last frame last
-        self._splits = np.zeros(DEPTH + 1, np.int64)
+        self.usual, self._unusual = 0, np.zeros(DEPTH + 1, bool)
         self._places, self._told = None, np.zeros((channels, bins, TOLD))
         self._told[..., 2] = logarithms(hertz * (np.arange(bins) + 0.5) / 200)
         self._told[..., 3] = logarithms(hertz / 10)
@@ -51,11 +52,18 @@ class Signs:
         """Takes a frame's magnitudes and quantisers, `(channels, bins)`, and its split, before any of its signs."""
         self._rows[:-1] = self._rows[1:]
         self._rows[-1, :, EDGE:-EDGE] = np.clip(2 * sizes - halves, 0, LARGEST)
-        self._splits = np.append(self._splits[1:], split)
-        self._told[..., 5 : 8 + DEPTH] = UNIT * np.append(np.arange(1, 4) == split, self._splits[:-1] > 0)
+        self._unusual = np.append(self._unusual[1:], split != self.usual)
+        self._told[..., 5 : 8 + DEPTH] = UNIT * np.append(np.arange(1, 4) == split, self._unusual[:-1])
         logs = logarithms(self._rows[-1])
         for column, off in enumerate(range(-ACROSS, ACROSS + 1)):
             self._told[..., 8 + DEPTH + column] = logs[:, EDGE + off : logs.shape[1] - EDGE + off]
+
+    def skip(self, frames):
+        """Moves on by frames of which nothing is told."""
+        for _ in range(min(frames, DEPTH + 1)):
+            self._rows[:-1] = self._rows[1:]
+            self._rows[-1] = 0
+            self._unusual = np.append(self._unusual[1:], True)
 
     def inputs(self, number):
         """Returns what is known of the signs of a part: (`(n, SIGNED[number])`, `(n, TOLD)`), whole numbers in float64.

@@ -54,7 +54,7 @@ def quantise(frames, number, header):
         rotated = rotate(coefficients)
         if _cost(rotated / size) < _cost(coefficients / size):
             coefficients, mode = rotated, MID_SIDE
-    values = quantiser.quantise(coefficients, size)
+    values = quantiser.quantise(coefficients, size, splits=frames.splits)
     centroid = quantiser.centroids(coefficients, values, size)
     return Levels(values[..., : used_bins(values)], number, mode, tuple(centroid), frames.splits)
 

@@ -106,3 +106,22 @@ def test_bits_of_prices_are_those_of_the_levels(monkeypatch):
     worth = 0.5 + 0.5 / (1 + quantiser.SMALLEST * 2.0 ** ((last + 0.5) / quantiser.PER_OCTAVE))
     np.testing.assert_allclose(prices[0, last, 2:7] / worth, 4, atol=0.1)
     assert (prices[0, last, 9:] > 10 * worth).all()
+
+
+def test_neighbours_of_parts_are_those_of_short_frames():
+    rng = np.random.default_rng(0)
+    scaled = np.abs(rng.laplace(scale=3, size=(2, 6, 64))).astype(np.float32)
+    parts = scaled.reshape(2, 6, 16, 4).swapaxes(2, 3).reshape(2, 24, 16)
+    expected = quantiser._groups(parts, False).reshape(2, 6, 4, 16).swapaxes(2, 3).reshape(2, 6, 64)
+    np.testing.assert_array_equal(quantiser._groups_of_parts(scaled, False, np.full(6, 2)), expected)
+    mixed = quantiser._groups_of_parts(scaled, False, np.array([0, 2, 0, 0, 2, 0]))
+    np.testing.assert_array_equal(mixed[:, [1, 4]], expected[:, [1, 4]])
+    np.testing.assert_array_equal(mixed[:, [0, 2, 3, 5]], quantiser._groups(scaled, False)[:, [0, 2, 3, 5]])
+
+
+@pytest.mark.parametrize("bins", [8, 60, 64])
+def test_uncut_frames_have_the_same_levels_with_their_splits(bins):
+    coefficients = np.random.default_rng(1).laplace(scale=2, size=(1, 9, bins))
+    coefficients[..., bins // 2 :] = 0
+    alone = quantiser.quantise(coefficients, 1.0)
+    np.testing.assert_array_equal(quantiser.quantise(coefficients, 1.0, splits=np.zeros(9, int)), alone)

@@ -130,3 +130,18 @@ def test_an_encoder_foretells_signs_of_several_frames_at_once(rows, monkeypatch)
                 negative = frame[part][frame[part] != 0] < 0
                 near.tell(negative)
                 ahead.tell(negative)
+
+
+def test_frames_of_which_nothing_is_told_leave_gaps():
+    near, sizes = Signs((1, 16), HERTZ, None), np.full((1, 16), 3)
+    for split in (0, 1):
+        near.begin(sizes, 0 * sizes, split)
+    near.skip(2)
+    near.begin(sizes, 0 * sizes, 0)
+    signed, told = near.inputs(0)
+    kept = signed.reshape(len(signed), signs.DEPTH, -1)[3, :, signs.ACROSS]  # of the bin itself, the oldest frame first
+    assert (kept != 0).tolist() == [False] * 4 + [True, True, False, False]
+    assert (told[0, 8 : 8 + signs.DEPTH] > 0).tolist() == [False] * 5 + [True] * 3
+    near.skip(100)
+    near.begin(sizes, 0 * sizes, 0)
+    assert not near.inputs(0)[0].any()
