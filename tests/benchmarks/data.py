@@ -17,6 +17,7 @@ Bars: 0.75 of the limit, 2.5 librosa loops, 3 trainings, memory within 15 %.
 """
 
 import argparse
+import datetime
 import itertools
 import json
 import os
@@ -62,9 +63,9 @@ def synthetic(number):
     return bytes(encoder.encode(audio.to_int16(sound).tobytes()) + encoder.flush())
 
 
-def write_clips(folder, sources, count):
+def write_clips(folder, originals, count):
     """Writes clips in two genres, each by an artist of its own; files of the same bytes would be left out."""
-    for number, data in zip(range(count), itertools.cycle(sources)):
+    for number, data in zip(range(count), itertools.cycle(originals)):
         path = folder / f"genre {number % 2}" / f"artist {number}" / f"{number}.mp3"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data + b"TAG" + str(number).ljust(125).encode())  # ID3v1
@@ -235,13 +236,13 @@ def peak(folder, rate):
     print(built, peak_mib())
 
 
-def memory(sources, clips, rate):
+def memory(originals, clips, rate):
     """Peak memory of `clips` and of ten times as many."""
     peaks, words = [], "times the memory"
     print(f"memory at {rate} Hz")
     for count in (clips, 10 * clips):
         with tempfile.TemporaryDirectory() as name:
-            write_clips(Path(name) / "music", sources, count)
+            write_clips(Path(name) / "music", originals, count)
             command = [sys.executable, __file__, "--peak", name, "--rate", str(rate)]
             done = subprocess.run(command, check=True, capture_output=True, text=True, env={**os.environ, "FMALIB_CACHE": name})
         peaks.append([float(peak) for peak in done.stdout.split()[-2:]])
@@ -267,20 +268,26 @@ def main():
     if options.peak:
         return peak(options.peak, options.rate)
     if options.music:
-        sources = [path.read_bytes() for path in sorted(options.music.rglob("*.mp3"))[: options.clips]]
+        originals = [path.read_bytes() for path in sorted(options.music.rglob("*.mp3"))[: options.clips]]
     else:
-        sources = [synthetic(number) for number in range(16)]
-    results = {}
+        originals = [synthetic(number) for number in range(16)]
+    about = {
+        "music": "synthetic" if options.music is None else "real",
+        "date": f"{datetime.date.today()}",
+        "cores": os.cpu_count(),
+    }
+    about |= {"clips": options.clips, "rate_hz": options.rate, "turns": options.turns, "memory_clips": options.memory_clips}
+    results = {"about": about}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         os.environ["FMALIB_CACHE"] = str(folder)
-        write_clips(folder / "music", sources, options.clips)
+        write_clips(folder / "music", originals, options.clips)
         data = datasets.load(str(folder / "music"))
         results["cache"] = caches(data, folder, options.rate, options.turns)
         results["pipeline"] = pipeline(data, folder, options.rate, options.turns)
         results["facts"] = facts(data, options.turns)
     if options.memory_clips:
-        results["memory"] = memory(sources, options.memory_clips, options.rate)
+        results["memory"] = memory(originals, options.memory_clips, options.rate)
     if options.json:
         options.json.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
 
