@@ -266,7 +266,7 @@ def data_speed(found):
         "data_table": table(["step", "a second", "ms of processor time each"], rows),
         "data_ratios_table": table(["step", "ratio", "by time", "by processor time", "bar"], ratios),
         "data_n": f"{machine}, medians of {about['turns']} turns",
-        "data_memory": f"{max(many):,.0f} MiB",
+        "data_bound": number(found["cache"]["soundfile.read"][1] / found["cache"]["decoding and resampling"][1], 2),
     }
 
 
