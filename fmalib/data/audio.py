@@ -257,17 +257,27 @@ def _add_power(facts, block, mono):
     channels = block.shape[1]
     if channels == 1:
         return
-    for start in range(0, len(block), STRETCH):
-        part, mean = block[start : start + LOOKED_AT].ravel(), mono[start : start + LOOKED_AT]
+    whole = len(block) // STRETCH * STRETCH
+    for start, stop in ((0, whole), (whole, len(block))):  # the whole stretches at once, and what is left
+        if start == stop:
+            continue
+        part, mean = (_looked_at(values[start:stop]) for values in (block, mono))
         power = _power(part)
-        facts.power += power
-        if _power(mean) < CANCELLED * power / channels:
-            facts.cancelled = facts.cancelled + np.square(part.reshape(-1, channels)).sum(axis=0, dtype=float)
+        facts.power += float(power.sum())
+        silent = _power(mean) < CANCELLED * power / channels
+        if silent.any():
+            facts.cancelled = facts.cancelled + np.square(part[silent].reshape(-1, channels)).sum(axis=0, dtype=float)
 
 
-def _power(values):
-    """Returns the sum of squares; `values @ values` would start threads that take the processors from other decoders."""
-    return float(np.einsum("i,i", values, values))
+def _looked_at(values):
+    """Returns the first quarter of each stretch of `(samples, ...)`, one stretch a row."""
+    rows = values.reshape(max(1, len(values) // STRETCH), -1)
+    return rows[:, : LOOKED_AT * (values.size // len(values))]
+
+
+def _power(rows):
+    """Returns the sum of squares of each row; `@` would start threads that take the processors from other decoders."""
+    return np.einsum("ij,ij->i", rows, rows)
 
 
 def _promised(file):

@@ -5,8 +5,9 @@ Layout of `cache_dir/audio/<data set>-<rate>-<key>/`:
     00000.tfrecord    records of `track_id` (int64) and `audio` (int16 samples, little endian)
     00000.json        facts of its tracks, and reasons of failures; written last: a shard without it is made again
 
-A record has a checksum, which TensorFlow compares whenever it reads one. A shard that changed after its description was
-written is read through before it is used (`fmalib.data.shards`).
+A record has a checksum, which TensorFlow compares whenever it reads one whole; training does so in its first epoch
+(`fmalib.data.segments`). A shard that changed after its description was written is read through before it is used
+(`fmalib.data.shards`).
 
 Several machines build a cache as workers of a Dask cluster. All see the audio files and the cache under the same names: shared
 folders, or for the cache an address that TensorFlow's file API knows. `pip install fmalib[dask]` on each of them, then
@@ -150,14 +151,16 @@ def read(cache, track_ids=None):
 
 @contextlib.contextmanager
 def damage_named(cache):
-    """Raises OSError that names the damaged shards where TensorFlow finds a wrong checksum within the block.
+    """Raises OSError that names the damaged shards where TensorFlow finds a wrong checksum, or size, within the block.
 
     `build` makes these shards again. TensorFlow's own error names no file.
     """
     try:
         yield
-    except tf.errors.DataLossError as error:
+    except (tf.errors.DataLossError, tf.errors.UnknownError) as error:  # UnknownError: by `fmalib.data.sources.ranges`
         damaged = [path for path in map(cache.path, cache.tracks["shard"].unique()) if not shards.is_sound(path)]
+        if not damaged and isinstance(error, tf.errors.UnknownError):
+            raise
         for path in damaged:
             shards.forget(path)
         text = "decoded audio is damaged; the next call makes it again"

@@ -10,7 +10,9 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
+from fmalib.data import sources
 from fmalib.data.audio_cache import Cache
+from fmalib.data.shards import is_address
 from fmalib.data.tracks import SPLITS, describe_excluded, join_excluded
 
 SHUFFLE_SEGMENTS = 256  # held as int16: 32 MiB of 65,536-sample segments
@@ -154,6 +156,10 @@ def random_crops(cache, tracks, length, *, batch_size, seed, target="label", cro
     Every crop depends on seed, epoch and track alone, so training resumed at `first_epoch` gets the crops of undisturbed
     training. `fit` needs `n_batches` as `steps_per_epoch`.
 
+    The first epoch reads whole records, and TensorFlow compares their checksums. Later epochs read the crops alone, which takes
+    a fraction of the time; damage done since then is noticed only if it changes the size of a file. At an address, every epoch
+    reads whole records, since each crop would take a round trip.
+
     Args:
         cache: the `fmalib.data.audio_cache.Cache` to read.
         tracks: table by `select`; its column `label` is the classifier's target.
@@ -167,23 +173,30 @@ def random_crops(cache, tracks, length, *, batch_size, seed, target="label", cro
     Raises:
         ValueError: tracks that the cache lacks, or that are not in its reading order.
     """
-    shards, labels = _shards_and_labels(cache, tracks)
+    _check_order(cache, tracks)
 
-    def epoch_of_crops(epoch):
-        epoch_seed = seed + EPOCH_STRIDE * epoch
-        order = tf.random.experimental.stateless_shuffle(shards, tf.stack([tf.cast(seed, tf.int64), epoch]))
-        records = tf.data.Dataset.from_tensor_slices(order).interleave(
-            tf.data.TFRecordDataset, cycle_length=4, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
-        )
+    def crops(source, epochs):
+        def epoch_of_crops(epoch):
+            epoch_seed = seed + EPOCH_STRIDE * epoch
+            shards = tf.range(tracks["shard"].nunique())
+            order = tf.random.experimental.stateless_shuffle(shards, tf.stack([tf.cast(seed, tf.int64), epoch]))
 
-        def start(track_id, samples, number):
-            key = tf.stack([epoch_seed, track_id * crops_per_track + number])
-            return tf.random.stateless_uniform([], key, 0, samples - length + 1, tf.int64)
+            def start(track_id, samples, number):
+                key = tf.stack([epoch_seed, track_id * crops_per_track + number])
+                return tf.random.stateless_uniform([], key, 0, tf.maximum(samples - length, 0) + 1, tf.int64)
 
-        return _shuffled_blocks(_cut(records, labels, length, crops_per_track, start), epoch_seed).batch(batch_size)
+            several = {"num_parallel_calls": tf.data.AUTOTUNE, "deterministic": True} if source.parallel else {}
+            mixed = tf.data.Dataset.from_tensor_slices(order).interleave(source.tracks, cycle_length=4, **several)
+            return _shuffled_blocks(_cut(mixed, source, crops_per_track, start), epoch_seed).batch(batch_size)
 
-    epochs = tf.data.Dataset.counter(start=first_epoch).flat_map(epoch_of_crops)
-    return epochs.map(_to_batch(length, target), num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
+        batches = epochs.flat_map(epoch_of_crops)
+        return batches.map(_to_batch(source, length, target), num_parallel_calls=tf.data.AUTOTUNE)
+
+    checked, forever = sources.records(cache, tracks, length), tf.data.Dataset.counter(start=first_epoch)
+    if is_address(cache.place):
+        return crops(checked, forever).prefetch(2)
+    later = crops(sources.ranges(cache, tracks, length), forever.skip(1))
+    return crops(checked, forever.take(1)).concatenate(later).prefetch(2)
 
 
 def fixed_segments(cache, tracks, length, *, per_track, batch_size, target="label"):
@@ -194,13 +207,14 @@ def fixed_segments(cache, tracks, length, *, per_track, batch_size, target="labe
     Args, element shapes, targets and errors as for `random_crops`; `per_track` is the number of segments of each track.
     """
     _check_positive("per_track", per_track)
-    shards, labels = _shards_and_labels(cache, tracks)
-    records = tf.data.Dataset.from_tensor_slices(shards).flat_map(tf.data.TFRecordDataset)
+    _check_order(cache, tracks)
+    source = sources.records(cache, tracks, length)
+    read = tf.data.Dataset.range(tracks["shard"].nunique()).flat_map(source.tracks)
 
     def start(track_id, samples, number):
         return _even_start(samples, length, per_track, number)
 
-    batches = _cut(records, labels, length, per_track, start).batch(batch_size).map(_to_batch(length, target))
+    batches = _cut(read, source, per_track, start).batch(batch_size).map(_to_batch(source, length, target))
     # Without a known number of batches, Keras warns at the end of the data.
     count = tf.data.experimental.assert_cardinality(n_batches(tracks, per_track, batch_size))
     return batches.apply(count).prefetch(2)
@@ -228,46 +242,36 @@ def _check_positive(name, value):
         raise ValueError(f"{name} must be a positive integer. Received: {name}={value!r}")
 
 
-def _shards_and_labels(cache, tracks):
-    """Returns the paths of some tracks' shards, and a lookup from track id to label, -1 for other tracks."""
+def _check_order(cache, tracks):
     # Segments come in the order of the shards, and the rows of `segment_table` in the order of the tracks.
     places = cache.tracks.index.get_indexer(tracks.index)
     if (places < 0).any() or (np.diff(places) <= 0).any():
         raise ValueError(f"Tracks must be in the cache's reading order (segments.select). Received: {list(tracks.index[:5])}")
-    table = tf.lookup.KeyValueTensorInitializer(tracks.index.to_numpy(np.int64), tracks["label"].to_numpy(np.int64))
-    shards = [cache.path(name) for name in tracks["shard"].unique()]
-    return shards, tf.lookup.StaticHashTable(table, default_value=-1)
 
 
-def _cut(records, labels, length, per_track, start):
-    """Returns the segments of TFRecords as a dataset of (int16 audio as bytes, label).
+def _cut(tracks, source, per_track, start):
+    """Returns the segments of tracks as a dataset of (piece, label), see `fmalib.data.sources.Source`.
 
     Args:
-        records: dataset of serialised examples, see `fmalib.data.audio_cache`.
-        labels: lookup by `_shards_and_labels`; tracks without a label are left out.
-        length: samples of a segment.
+        tracks: dataset of tracks as the source has them; those without a label are left out.
+        source: the `Source`.
         per_track: segments of each track.
         start: function of (track id, samples of the track, number of the segment) that returns its first sample.
     """
-    features = {"track_id": tf.io.FixedLenFeature([], tf.int64), "audio": tf.io.FixedLenFeature([], tf.string)}
 
-    def parse(record):
-        example = tf.io.parse_single_example(record, features)
-        return example["audio"], example["track_id"], labels.lookup(example["track_id"])
+    def cut(track):
+        handle, track_id, samples, label = source.facts(track)
 
-    def cut(audio, track_id, label):
-        samples = tf.cast(tf.strings.length(audio), tf.int64) // 2
+        def piece(number):
+            return source.piece(handle, start(track_id, samples, number))
 
-        def part(number):  # cutting bytes is cheaper than decoding the whole track
-            return tf.strings.substr(audio, 2 * start(track_id, samples, number), 2 * length)
-
-        numbers = tf.range(per_track, dtype=tf.int64)
+        numbers, first = tf.range(per_track, dtype=tf.int64), piece(tf.constant(0, tf.int64))
         # A loop over one number takes as long as the rest.
-        parts = part(numbers[0])[tf.newaxis] if per_track == 1 else tf.map_fn(part, numbers, fn_output_signature=tf.string)
-        return parts, tf.fill([per_track], label)
+        pieces = first[tf.newaxis] if per_track == 1 else tf.map_fn(piece, numbers, fn_output_signature=first.dtype)
+        count = tf.where(label >= 0, per_track, 0)
+        return pieces[:count], tf.fill([count], label)
 
-    parsed = records.map(parse, num_parallel_calls=tf.data.AUTOTUNE)
-    return parsed.filter(lambda audio, track_id, label: label >= 0).map(cut, num_parallel_calls=tf.data.AUTOTUNE).unbatch()
+    return tracks.map(cut, num_parallel_calls=tf.data.AUTOTUNE).unbatch()
 
 
 def _shuffled_blocks(segments, seed):
@@ -276,14 +280,14 @@ def _shuffled_blocks(segments, seed):
     def shuffle(number, block):
         key = tf.stack([seed, number])
         places = tf.random.experimental.stateless_shuffle(tf.range(tf.shape(block[1])[0]), key)
-        return tf.data.Dataset.from_tensor_slices(tuple(tf.gather(part, places) for part in block))
+        return tuple(tf.gather(part, places) for part in block)
 
-    return segments.batch(SHUFFLE_SEGMENTS).enumerate().flat_map(shuffle)
+    return segments.batch(SHUFFLE_SEGMENTS).enumerate().map(shuffle).unbatch()
 
 
 def _even_start(samples, length, per_track, number):
     """Returns the start of one of `per_track` segments, int64, evenly spaced from the track's first to its last one."""
-    last = tf.cast(samples, tf.int64) - length
+    last = tf.maximum(tf.cast(samples, tf.int64) - length, 0)
     return last // 2 if per_track == 1 else last * number // (per_track - 1)
 
 
@@ -300,13 +304,12 @@ def _mix(alpha, seed):
     return mix
 
 
-def _to_batch(length, target):
+def _to_batch(source, length, target):
     if target not in TARGETS:
         raise ValueError(f"target must be one of {TARGETS}. Received: target={target!r}")
 
-    def to_batch(audio, label):
-        audio = tf.io.decode_raw(audio, tf.int16, little_endian=True)
-        audio = tf.cast(tf.ensure_shape(audio, [None, length]), tf.float32) / 32768.0
+    def to_batch(pieces, label):
+        audio = tf.cast(tf.ensure_shape(source.audio(pieces), [None, length]), tf.float32) / 32768.0
         return audio, (label if target == "label" else audio)
 
     return to_batch

@@ -16,7 +16,15 @@ from fmalib.signal import mdct_frames
 
 STEPS = (3, 8, listening.USUAL, 64, 144, 255)  # of the envelope, in 1/8 octave, from fine to the coarsest that a file can have
 ROWS = ((1, 2), (2, 4), (4, 8), (8, envelope.ROWS))  # of a block: changes that are slow to fast, about 3 to 50 Hz
-DECISIVE = ("data.segments", "signal", "codec.envelope", "codec.listening", "codec.file_codec", "genres.codec_latent")
+DECISIVE = (
+    "data.sources",
+    "data.segments",
+    "signal",
+    "codec.envelope",
+    "codec.listening",
+    "codec.file_codec",
+    "genres.codec_latent",
+)
 
 
 def powers(signal, sample_rate):

@@ -15,7 +15,8 @@ from fmalib.data import audio_cache, segments
 from fmalib.genres.descriptors import Features, statistics
 from fmalib.progress import bar
 
-DECISIVE = ("data.segments", "signal", "models", "genres.descriptors", "genres.pooling")  # code that decides the features
+# Code that decides the features.
+DECISIVE = ("data.sources", "data.segments", "signal", "models", "genres.descriptors", "genres.pooling")
 COMPONENTS = 40  # of the decorrelated latent, at most
 LAGS = (1, 4)  # frames, over which change is measured
 KNEE = 0.03  # of the latent's deviation: sizes well below it count as silence

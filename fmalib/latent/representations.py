@@ -207,7 +207,8 @@ def _mfcc(shared, seed):
         values = joblib.Parallel(n_jobs=2, prefer="threads", pre_dispatch="2*n_jobs")(jobs)
         return {"track_ids": tracks.index.to_numpy(), "values": np.reshape(values, (len(tracks), per_track, -1))}
 
-    key = content.key(descriptors.code(), content.code("data.segments"), samples, per_track, list(tracks.index), length=16)
+    code = content.code("data.sources", "data.segments")
+    key = content.key(descriptors.code(), code, samples, per_track, list(tracks.index), length=16)
     with audio_cache.damage_named(cache):
         kept = files.computed_once(cache.directory / f"mfcc-segments-{key}.npz", compute)
     return pooling.Features(kept["values"], kept["track_ids"], {"all": slice(None)}, float(kept["seconds"]))

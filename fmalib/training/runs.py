@@ -28,7 +28,7 @@ from fmalib.training import callbacks, distribution
 
 MAX_EPOCHS = 200  # of a learning-rate schedule
 LAST = "last"  # as patience: nothing is selected on validation
-DECISIVE = ("data.segments", "signal", "models", "training")  # code that decides what a training gives
+DECISIVE = ("data.sources", "data.segments", "signal", "models", "training")  # code that decides what a training gives
 PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "librosa", "soundfile", "soxr", "scikit-learn", "pandas")
 
 

@@ -1,23 +1,27 @@
 """The way from files to batches, each step beside a peer in the same run: caches, facts of files, the pipeline, memory.
 
-    python tests/benchmarks/data.py [--music FOLDER] [--clips 200] [--rate 8000] [--json FILE]
+    python tests/benchmarks/data.py [--music FOLDER] [--clips 480] [--rate 8000] [--json FILE]
 
 Clips are MP3s of 30 s: those of a folder, repeated under other tags, or 16 of synthetic stereo music at 44.1 kHz. Rates are
 medians of turns in alternating order; a ratio is the median of the ratios within the turns. Where other work keeps the machine
 busy, only ratios by processor time hold. Peers:
 
-    cache       `soundfile.read` of the same files in as many threads, the limit; and a loop over `librosa.load`
+    cache       `soundfile.read` of the same files in as many threads, the limit; what decoding, averaging channels and
+                resampling take with nothing else; and a loop over `librosa.load`
     facts       mutagen, which reads tags and the length that a header promises
-    pipeline    memory-mapped arrays in `tf.data`; and the segments that training the time-domain autoencoder consumes
-    memory      the peak of a process that builds a cache and draws an epoch of crops, of N and of 10 N clips
+    pipeline    memory-mapped arrays in `tf.data`; the segments that training the time-domain autoencoder consumes; and the
+                pipeline in its first epoch, when it compares checksums
+    memory      the peak of a process that builds a cache and draws two epochs of crops, of N and of 10 N clips
 
 Bars: 0.75 of the limit, 2.5 librosa loops, 3 trainings, memory within 15 %.
 """
 
 import argparse
+import datetime
 import itertools
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -25,6 +29,7 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from unittest import mock
 
 import fmalib  # noqa: F401 - before TensorFlow, whose settings it makes
 
@@ -34,10 +39,11 @@ import librosa
 import mutagen
 import numpy as np
 import soundfile
+import soxr
 import tensorflow as tf
 
 from fmalib import paths
-from fmalib.data import audio, audio_cache, datasets, file_facts, segments
+from fmalib.data import audio, audio_cache, datasets, file_facts, segments, sources
 from fmalib.models import architectures
 
 SECONDS, RATE = 30, 44_100  # of a clip
@@ -57,9 +63,9 @@ def synthetic(number):
     return bytes(encoder.encode(audio.to_int16(sound).tobytes()) + encoder.flush())
 
 
-def write_clips(folder, sources, count):
+def write_clips(folder, originals, count):
     """Writes clips in two genres, each by an artist of its own; files of the same bytes would be left out."""
-    for number, data in zip(range(count), itertools.cycle(sources)):
+    for number, data in zip(range(count), itertools.cycle(originals)):
         path = folder / f"genre {number % 2}" / f"artist {number}" / f"{number}.mp3"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data + b"TAG" + str(number).ljust(125).encode())  # ID3v1
@@ -119,14 +125,27 @@ def caches(data, folder, rate, turns):
         with ThreadPoolExecutor(workers) as threads:
             return measured(lambda: list(threads.map(read, files)), len(files))
 
+    def resample(path):
+        place = np.empty((audio.BLOCK_FRAMES, 2), np.float32)
+        with soundfile.SoundFile(path) as file:
+            resampler = soxr.ResampleStream(file.samplerate, rate, 1, dtype="float32", quality="HQ")
+            while len(block := file.read(len(place), dtype="float32", always_2d=True, out=place[:, : file.channels])):
+                resampler.resample_chunk((block[:, 0] + block[:, -1]) * np.float32(0.5))
+
+    def resample_all():
+        with ThreadPoolExecutor(cores) as threads:
+            return measured(lambda: list(threads.map(resample, files)), len(files))
+
     few = files[: max(1, len(files) // 4)]
     ways = {"cache": lambda: build(cores), "soundfile.read": lambda: read_all(cores), "cache, 1 worker": lambda: build(1)}
     ways |= {"soundfile.read, 1 worker": lambda: read_all(1)}
+    ways |= {"decoding and resampling": resample_all}
     ways |= {"librosa.load loop": lambda: measured(lambda: [librosa.load(path, sr=rate) for path in few], len(few))}
     with paths.quiet_stderr():
         found = in_turns(ways, turns)
     print(f"cache at {rate} Hz, {len(files)} clips, {cores} cores")
-    peers = {"soundfile.read": "of the limit", "librosa.load loop": "librosa loops", "cache, 1 worker": "times one worker"}
+    peers = {"soundfile.read": "of the limit", "decoding and resampling": "of decoding and resampling"}
+    peers |= {"librosa.load loop": "librosa loops", "cache, 1 worker": "times one worker"}
     return shown(found, "clips", "cache", peers)
 
 
@@ -184,33 +203,46 @@ def pipeline(data, folder, rate, turns, batches=40):
     def trained():
         return measured(lambda: [model.train_on_batch(some, some) for _ in range(batches // 2)], batches // 2 * BATCH)
 
-    ways = {"pipeline": lambda: drawn(segments.random_crops(cache, tracks, LENGTH, batch_size=BATCH, seed=0, target="audio"))}
+    def crops(later=sources.ranges):
+        with mock.patch.object(sources, "ranges", later):
+            return segments.random_crops(cache, tracks, LENGTH, batch_size=BATCH, seed=0, target="audio")
+
+    ways = {"pipeline": lambda: drawn(crops()), "pipeline, first epoch": lambda: drawn(crops(sources.records))}
     ways |= {"memory-mapped arrays": lambda: drawn(mapped_crops(cache, folder / "arrays", 0)), "training": trained}
     print(f"segments of {LENGTH} samples at {rate} Hz, batches of {BATCH}, a crop of each clip in an epoch")
     peers = {"memory-mapped arrays": "of memory-mapped arrays", "training": "trainings"}
+    peers |= {"pipeline, first epoch": "times its first epoch"}
     return shown(in_turns(ways, turns), "segments", "pipeline", peers)
 
 
+def peak_mib():
+    """Returns the peak memory of this process; the operating system's own count starts at the size of the process before it."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return int(re.search(r"VmHWM:\s*(\d+) kB", status.read_text())[1]) / 1024
+
+
 def peak(folder, rate):
-    """Prints the peak memory in MiB of building a cache, and with an epoch of crops, in a process of its own."""
+    """Prints the peak memory in MiB of building a cache, and with two epochs of crops, in a process of its own."""
     data = datasets.load(str(folder / "music"))
     cache = audio_cache.build(data, rate, cache_dir=folder / "cache", progress=False)
-    built = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    built = peak_mib()
     tracks, _ = segments.select(data, cache, "training", LENGTH)
     # With eight of each clip, the pipeline's shuffling is full for the smaller set too: it holds SHUFFLE_SEGMENTS.
     crops = segments.random_crops(cache, tracks, LENGTH, batch_size=BATCH, seed=0, crops_per_track=8)
-    for _ in crops.take(segments.n_batches(tracks, 8, BATCH)):
+    for _ in crops.take(2 * segments.n_batches(tracks, 8, BATCH)):
         pass
-    print(built, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    print(built, peak_mib())
 
 
-def memory(sources, clips, rate):
+def memory(originals, clips, rate):
     """Peak memory of `clips` and of ten times as many."""
     peaks, words = [], "times the memory"
     print(f"memory at {rate} Hz")
     for count in (clips, 10 * clips):
         with tempfile.TemporaryDirectory() as name:
-            write_clips(Path(name) / "music", sources, count)
+            write_clips(Path(name) / "music", originals, count)
             command = [sys.executable, __file__, "--peak", name, "--rate", str(rate)]
             done = subprocess.run(command, check=True, capture_output=True, text=True, env={**os.environ, "FMALIB_CACHE": name})
         peaks.append([float(peak) for peak in done.stdout.split()[-2:]])
@@ -226,7 +258,7 @@ def memory(sources, clips, rate):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--music", type=Path, help="folder with MP3s")
-    parser.add_argument("--clips", type=int, default=200)
+    parser.add_argument("--clips", type=int, default=480)
     parser.add_argument("--memory-clips", type=int, default=50, help="clips of the smaller set; 0 leaves memory out")
     parser.add_argument("--rate", type=int, default=8000, help="Hz")
     parser.add_argument("--turns", type=int, default=3)
@@ -236,20 +268,26 @@ def main():
     if options.peak:
         return peak(options.peak, options.rate)
     if options.music:
-        sources = [path.read_bytes() for path in sorted(options.music.rglob("*.mp3"))[: options.clips]]
+        originals = [path.read_bytes() for path in sorted(options.music.rglob("*.mp3"))[: options.clips]]
     else:
-        sources = [synthetic(number) for number in range(16)]
-    results = {}
+        originals = [synthetic(number) for number in range(16)]
+    about = {
+        "music": "synthetic" if options.music is None else "real",
+        "date": f"{datetime.date.today()}",
+        "cores": os.cpu_count(),
+    }
+    about |= {"clips": options.clips, "rate_hz": options.rate, "turns": options.turns, "memory_clips": options.memory_clips}
+    results = {"about": about}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         os.environ["FMALIB_CACHE"] = str(folder)
-        write_clips(folder / "music", sources, options.clips)
+        write_clips(folder / "music", originals, options.clips)
         data = datasets.load(str(folder / "music"))
         results["cache"] = caches(data, folder, options.rate, options.turns)
         results["pipeline"] = pipeline(data, folder, options.rate, options.turns)
         results["facts"] = facts(data, options.turns)
     if options.memory_clips:
-        results["memory"] = memory(sources, options.memory_clips, options.rate)
+        results["memory"] = memory(originals, options.memory_clips, options.rate)
     if options.json:
         options.json.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
 

@@ -108,7 +108,7 @@ MUTANTS = (
     Mutant("select reads all splits", "fmalib/data/segments.py", "every split holds all tracks",
            'wanted = dataset.tracks[dataset.tracks["split"] == split]', "wanted = dataset.tracks", (READS,)),
     Mutant("crops of a whole shard", "fmalib/data/segments.py", "training reads all that its shards hold",
-           'label: label >= 0', 'label: label >= -1',
+           'tf.where(label >= 0', 'tf.where(label >= -1',
            (f"{GUARDS}crops_are_of_the_tracks_asked_for_whatever_else_their_shards_hold",)),
     Mutant("artist in two splits", "fmalib/data/splits.py", "artists are recognised, not genres",
            'return [moved.get(artist, "training") for artist in tracks["artist"]]',

@@ -22,6 +22,7 @@ NAMES = {
     "baseline listening": "envelope and noise by hand",
     "downsampling": "downsampling, 16 bit",
 }
+BARS = {"of the limit": 0.75, "librosa loops": 2.5, "trainings": 3, "times the memory": 1.15}  # of tests/benchmarks/data.py
 ALIKE = 1.02  # ratio of bitrates that count as one
 
 
@@ -37,6 +38,7 @@ def places():
     clusters, longer = read("06_clusters_real_mini.json"), longer_training()
     found = compression(codec, sweep) | codec_tables(codec) | genre_places(read_genres()) | latent_tables(maps, clusters)
     found |= our_maps(read("04_latent_space_real_genres.json")) | rehearsal(read("fma_small_rehearsal.json"))
+    found |= data_speed(read("data.json"))
     found |= {"longer_table": table(list(longer[0]), [row.values() for row in longer])}
     found |= {name: table(each["columns"], each["rows"]) for name, each in read("small_tables.json").items()}
     return found | findings(codec, sweep, maps, clusters) | training_finding(longer, sweep)
@@ -241,6 +243,30 @@ def rehearsal(found):
         "rehearsal_n": f"n = {data['clips']:,} clips of {data['seconds']:g} s, {found['machine']['cores']} cores",
         "rehearsal_minutes": f"{minutes:.0f} minutes",
         "rehearsal_memory": f"{max(row['peak_memory_bytes'] for row in rows) / 2**30:.1f} GiB",
+    }
+
+
+def data_speed(found):
+    """Returns the tables of caches and pipelines beside their peers, and the conditions."""
+    about, (few, many) = found["about"], found["memory"]["peaks_mib"]
+    units = {"cache": "clips", "pipeline": "segments", "facts": "files"}
+    rows, ratios = [], []
+    for step, unit in units.items():
+        for name, value in found[step].items():
+            if isinstance(value, dict):
+                ratios.append(
+                    [step, name, *(number(value[key], 2) for key in ("by_time", "by_processor_time")), BARS.get(name, "")]
+                )
+            else:
+                rows.append([name, f"{value[0]:,.0f} {unit}", number(value[1], 2)])
+    for name, *peaks in zip(("building", "with crops"), few, many):
+        ratios.append(["memory", f"{name}, 10 times the clips", number(peaks[1] / peaks[0], 2), "", BARS["times the memory"]])
+    machine = f"{about['clips']} {about['music']} clips of 30 s, {about['rate_hz']:,} Hz, {about['cores']} cores"
+    return {
+        "data_table": table(["step", "a second", "ms of processor time each"], rows),
+        "data_ratios_table": table(["step", "ratio", "by time", "by processor time", "bar"], ratios),
+        "data_n": f"{machine}, medians of {about['turns']} turns",
+        "data_bound": number(found["cache"]["soundfile.read"][1] / found["cache"]["decoding and resampling"][1], 2),
     }
 
 

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import soundfile
+import tensorflow as tf
 from helpers import tone
 
 from fmalib.data import audio, audio_cache, datasets, segments
@@ -189,17 +190,51 @@ def test_the_fingerprint_depends_on_tracks_and_labels(prepared):
     assert len(prints) == 3 and segments.fingerprint(built, tracks.copy()) in prints
 
 
-def test_a_corrupt_record_is_an_error_not_noise(prepared):
+def flip(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 255
+    path.write_bytes(bytes(content))
+
+
+@pytest.mark.parametrize("read", [segments.fixed_segments, segments.random_crops])
+def test_a_corrupt_record_is_an_error_not_noise(prepared, read):
     data, built = prepared
     tracks, _ = segments.select(data, built, "training", LENGTH)
-    shard = built.directory / tracks["shard"].iloc[0]
-    content = bytearray(shard.read_bytes())
-    content[len(content) // 2] ^= 255
-    shard.write_bytes(bytes(content))
-    import tensorflow as tf
-
+    flip(built.directory / tracks["shard"].iloc[0])
+    options = {"per_track": 1} if read is segments.fixed_segments else {"seed": 0}
     with pytest.raises(tf.errors.DataLossError):
-        take(segments.fixed_segments(built, tracks, LENGTH, per_track=1, batch_size=8), -1)
+        take(read(built, tracks, LENGTH, batch_size=8, **options), 3)
+
+
+def test_a_shard_that_is_cut_during_training_is_named_and_made_again(prepared, tmp_path):
+    data, built = prepared
+    tracks, _ = segments.select(data, built, "training", LENGTH)
+    whole, shard = (
+        segments.random_crops(built, tracks, LENGTH, batch_size=20, seed=0),
+        built.directory / tracks["shard"].iloc[0],
+    )
+    content = shard.read_bytes()
+    batches = iter(whole)
+    next(batches)
+    shard.write_bytes(content[:-20])
+    with pytest.raises(OSError, match=rf"damaged; the next call makes it again.*{shard.name}"), audio_cache.damage_named(built):
+        for _ in range(6):  # some may have been read before
+            next(batches)
+    audio_cache.build(data, 8000, cache_dir=tmp_path / "cache", progress=False)
+    assert shard.read_bytes() == content
+
+
+def test_crops_from_an_address_are_those_from_a_folder(prepared, tmp_path):
+    data, built = prepared
+    far = audio_cache.build(data, 8000, cache_dir=f"ram://{tmp_path.name}", progress=False)
+    tracks, _ = segments.select(data, built, "training", LENGTH)
+    near, there = (
+        take(segments.random_crops(cache, tracks.iloc[3:], LENGTH, batch_size=8, seed=3, crops_per_track=2), 12)
+        for cache in (built, far)
+    )
+    for one, other in zip(near, there, strict=True):
+        np.testing.assert_array_equal(one[0], other[0])
+        np.testing.assert_array_equal(one[1], other[1])
 
 
 def test_mixup_mixes_audio_and_labels_by_the_same_share(prepared):

@@ -40,6 +40,38 @@ def test_a_shard_holds_its_tracks_and_describes_them(tracks, place, tmp_path):
     assert sorted(tf.io.gfile.listdir(place)) == ["00000.json", "00000.tfrecord"]
 
 
+@pytest.mark.parametrize("samples", [0, 1, 63, 64, 8191, 8192, 8193, 120_001, 1_048_576])
+def test_the_layout_of_a_shard_is_where_its_samples_lie(tmp_path, samples):
+    """At the lengths from which protocol buffers take one byte more."""
+    rng, shard = np.random.default_rng(samples), tmp_path / "00000.tfrecord"
+    sounds = {
+        track_id: rng.integers(-32768, 32768, max(0, samples + more)).astype(np.int16)
+        for track_id, more in ((0, -20), (127, -9), (128, 0), (155_066, -1), (1 << 40, 7))
+    }
+    facts = {"tracks": {}}
+    size = shards._write_records(shard, sounds.items(), facts)
+    begins, found = shards.layout([(track_id, len(sound)) for track_id, sound in sounds.items()])
+    assert found == size == shard.stat().st_size
+    for begin, sound in zip(begins, sounds.values(), strict=True):
+        read = np.empty(len(sound), np.int16)
+        shards.read_samples(shard, size, begin, read)
+        np.testing.assert_array_equal(read, sound)
+
+
+def test_samples_of_a_shard_of_another_size_are_refused(tracks, tmp_path):
+    place = str(tmp_path / "cache")
+    written(tracks, place, tmp_path)
+    path, some = f"{place}/00000.tfrecord", np.empty(10, np.int16)
+    _, size = shards.layout([(0, 4000), (1, 4000)])
+    shards.read_samples(path, size, 100, some)
+    with pytest.raises(OSError, match=rf"damaged: {size + 1} bytes expected.*00000"):
+        shards.read_samples(path, size + 1, 100, some)
+    with pytest.raises(OSError, match="damaged"):
+        shards.read_samples(path, size, size - 19, some)
+    with pytest.raises(FileNotFoundError):
+        shards.read_samples(f"{place}/00001.tfrecord", size, 100, some)
+
+
 def test_a_second_writer_changes_nothing(tracks, place, tmp_path, monkeypatch):
     written(tracks, place, tmp_path)
     monkeypatch.setattr(shards, "decode", lambda *args, **options: pytest.fail("decoded again"))

@@ -15,8 +15,14 @@ from fmalib.training import autoencoders
 
 TRAIN = """
 import os, sys
+import tensorflow as tf
 from fmalib.training import autoencoders, callbacks, distribution
-strategy = distribution.strategy()
+if os.environ.get("TWO_DEVICES"):
+    (cpu,) = tf.config.list_physical_devices("CPU")
+    tf.config.set_logical_device_configuration(cpu, 2 * [tf.config.LogicalDeviceConfiguration()])
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+else:
+    strategy = distribution.strategy()
 from fmalib.data import audio_cache, datasets, segments
 
 music, cache, folder, stop_in = sys.argv[1:]
@@ -90,6 +96,30 @@ def by_two(*arguments):
     return found[0], found[1]
 
 
+def check_same(history, trained):
+    """Compares the losses and weights in a run folder, by its history, with those of another training."""
+    assert history.parent.name == trained.run
+    columns = ["epoch", "loss", "val_loss"]
+    np.testing.assert_allclose(pd.read_csv(history)[columns], trained.history[columns], rtol=1e-4)
+    kept = keras.models.load_model(history.parent / "model.keras")
+    for ours, theirs in zip(kept.get_weights(), trained.network.get_weights(), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stop_in", [-1, 2])
+def test_two_devices_of_a_process_train_as_one_does(trained, genre_folder, tmp_path, stop_in):
+    arguments = [genre_folder, tmp_path / "cache", tmp_path / "two"]
+    if stop_in >= 0:
+        process = start([*arguments, stop_in], TWO_DEVICES="1")
+        assert process.communicate(timeout=200)[0] is not None and process.returncode == 9
+    process = start([*arguments, -1], TWO_DEVICES="1")
+    output = process.communicate(timeout=200)[0]
+    assert process.returncode == 0 and "\n2 " in f"\n{output}" and " trained: 4 epochs" in output, output
+    (history,) = (tmp_path / "two").rglob("history.csv")
+    check_same(history, trained)
+
+
 @pytest.mark.slow
 def test_two_workers_train_as_one_process_does_and_resume(trained, genre_folder, tmp_path):
     arguments = [genre_folder, tmp_path / "cache", tmp_path / "two"]
@@ -99,12 +129,7 @@ def test_two_workers_train_as_one_process_does_and_resume(trained, genre_folder,
     assert len(pd.read_csv(history)) == 3 and not (history.parent / "model.keras").exists()
     for status, output in by_two(*arguments, -1):
         assert status == 0 and output.startswith("2 ") and " trained: 4 epochs" in output, output
-    assert history.parent.name == trained.run
     assert sorted(file.name for file in history.parent.iterdir()) == [".lock", "history.csv", "model.keras", "run.json"]
-    columns = ["epoch", "loss", "val_loss"]
-    np.testing.assert_allclose(pd.read_csv(history)[columns], trained.history[columns], rtol=1e-4)
-    kept = keras.models.load_model(history.parent / "model.keras")
-    for ours, theirs in zip(kept.get_weights(), trained.network.get_weights(), strict=True):
-        np.testing.assert_allclose(ours, theirs, atol=1e-4)
+    check_same(history, trained)
     for status, output in by_two(*arguments, -1):
         assert status == 0 and " found: 4 epochs" in output, output
