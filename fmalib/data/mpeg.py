@@ -199,16 +199,16 @@ def _follow(run, frame, position, data):
     """
     block, lengths = data.at(position, BLOCK), {}
     first, second, third = 4 + frame.side, 6 + frame.side, 36  # places of marks, see `_claimed_frames`
-    while len(block) == BLOCK:  # the end of the file is for `runs`
+    while True:
         offset, count = 0, 0
-        while offset < BLOCK - HEAD:
+        while offset < len(block) - HEAD:
             head = block[offset : offset + 4]
             if head not in lengths:
                 found = parse(head)
                 lengths[head] = found.length if found is not None and found.format == frame.format else BLOCK + 1
             length = lengths[head]
             marked = block[offset + first] in b"XI" or block[offset + second] in b"XI" or block[offset + third] in b"V"
-            if offset + length > BLOCK or (marked and _claimed_frames(block[offset : offset + HEAD], frame) is not None):
+            if offset + length > len(block) or (marked and _claimed_frames(block[offset : offset + HEAD], frame) is not None):
                 break
             offset, count = offset + length, count + 1
         if not count:
