@@ -11,6 +11,8 @@ import re
 import sys
 from pathlib import Path
 
+from fmalib.codec import metrics
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 REFERENCE = REPOSITORY / "outputs" / "reference"
 PAGES = (REPOSITORY / "README.md", REFERENCE / "README.md")
@@ -100,7 +102,31 @@ def codec_tables(codec):
         "songs_table": table(["kbit/s", *map(shown, names)], errors),
         "listening_table": table(["kbit/s", *map(shown, coders)], scores),
         "bd_rate_table": table(["coder", "42 segments at 8 kHz", "10 songs at 44.1 kHz"], rates),
+        "ranges_table": ranges(codec),
     }
+
+
+def ranges(codec):
+    """Returns the table of BD-rates of `learned` by range of bitrate: the mean over pieces."""
+    cells = []
+    for part in ("segments", "songs"):
+        asked = sorted({row["asked_kbps"] for row in codec[part]["rows"]})
+        rows = {(row["codec"], row["asked_kbps"]): row for row in codec[part]["rows"]}
+        found = []
+        for first, behind in ((0, 3), (1, 4), (2, 5), (3, 6)):
+            some, logs = asked[first:behind], []
+            for piece in range(len(rows["mdct", some[0]]["rmse_by_piece"])):
+                one, other = (
+                    [
+                        (rows[name, kbps]["real_kbps"], -20 * math.log10(rows[name, kbps]["rmse_by_piece"][piece]))
+                        for kbps in some
+                    ]
+                    for name in ("mdct", "learned")
+                )
+                logs.append(math.log1p(metrics.bd_rate(*zip(*one), *zip(*other)) / 100))
+            found.append([f"{some[0]:g} to {some[-1]:g}", f"{100 * math.expm1(sum(logs) / len(logs)):+.1f} %"])
+        cells.append(found)
+    return table(["kbit/s", "42 segments at 8 kHz", "kbit/s", "10 songs at 44.1 kHz"], [a + b for a, b in zip(*cells)])
 
 
 def genre_results(found):
