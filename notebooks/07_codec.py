@@ -36,8 +36,8 @@ seed: int = 0  # of excerpts, their rates and bitrates, initial weights and batc
 quick: bool = False  # few excerpts and two epochs, to see that everything runs
 music: str = ""  # folder with music to train on, or a text file with a path a line; empty takes the training tracks
 profile: str = "waveform"  # waveform or listening: what the codec optimises
-excerpts: int = 60  # of 8.5 s, each at a random bitrate; the package's weights have 1600 (waveform) and 1000 (listening)
-epochs: int = 6  # passes over the examples of these excerpts; the package's weights have 12
+excerpts: int = 60  # of 8.5 s, each at a random bitrate; the last run of the package's had 2000 (waveform), 1000 (listening)
+epochs: int = 6  # passes over the examples of these excerpts; the last run of the package's had 10 (waveform), 12 (listening)
 start_from: str = "nothing"  # nothing, or package: go on from the weights of the package
 # less often changed
 width: int = 64  # units of both hidden layers; if start_from names weights, theirs
