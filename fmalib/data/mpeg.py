@@ -200,13 +200,13 @@ def _follow(run, frame, position, data):
     block, lengths = data.at(position, BLOCK), {}
     first, second, third = 4 + frame.side, 6 + frame.side, 36  # places of marks, see `_claimed_frames`
     while True:
-        offset, count = 0, 0
-        while offset < len(block) - HEAD:
+        offset, count, last = 0, 0, len(block) - HEAD
+        while offset < last:
             head = block[offset : offset + 4]
-            if head not in lengths:
+            length = lengths.get(head)
+            if length is None:
                 found = parse(head)
-                lengths[head] = found.length if found is not None and found.format == frame.format else BLOCK + 1
-            length = lengths[head]
+                lengths[head] = length = found.length if found is not None and found.format == frame.format else BLOCK + 1
             marked = block[offset + first] in b"XI" or block[offset + second] in b"XI" or block[offset + third] in b"V"
             if offset + length > len(block) or (marked and _claimed_frames(block[offset : offset + HEAD], frame) is not None):
                 break
