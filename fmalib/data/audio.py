@@ -206,21 +206,16 @@ def _mix(part, sample_rate, longest, *, channel=None, scale=1, block_seconds=Non
         resampler = soxr.ResampleStream(file.samplerate, sample_rate, 1, dtype="float32", quality="HQ")
         for block in _blocks(file, facts, block_seconds, again=True):
             mono = _mean(block) if channel is None else np.ascontiguousarray(block[:, channel])
+            if not np.isfinite(mono).all():
+                raise AudioError("holds values that are not finite")
             _add_power(facts, block, mono)
-            parts.append(_finite_int16(resampler.resample_chunk(mono if scale == 1 else mono / np.float32(scale))))
+            parts.append(to_int16(resampler.resample_chunk(mono if scale == 1 else mono / np.float32(scale))))
             length += len(parts[-1])
             _check_longest(length, longest, sample_rate)
-        parts.append(_finite_int16(resampler.resample_chunk(np.zeros(0, np.float32), last=True)))
+        parts.append(to_int16(resampler.resample_chunk(np.zeros(0, np.float32), last=True)))
         facts.promised, facts.certain = _promised(file)
         facts.error = facts.error or getattr(file, "damaged", "")
     return np.concatenate(parts), facts
-
-
-def _finite_int16(resampled):
-    """Returns int16 audio. A value that is not finite spreads over what is resampled with it, and that is less to look at."""
-    if not np.isfinite(resampled).all():
-        raise AudioError("holds values that are not finite")
-    return to_int16(resampled)
 
 
 def _mean(block):
@@ -228,12 +223,9 @@ def _mean(block):
     if block.shape[1] == 1:
         return block[:, 0].copy()
     total = block[:, 0] + block[:, 1]
-    if block.shape[1] == 2:
-        total *= np.float32(0.5)  # sooner done than a division
-        return total
     for channel in block.T[2:]:
         total += channel
-    total /= np.float32(block.shape[1])
+    total *= np.float32(1 / block.shape[1])  # sooner done than a division
     return total
 
 
