@@ -6,7 +6,7 @@ from fmalib.codec import quantiser
 from fmalib.signal import mdct_frames
 
 MOST = 3  # splits: a frame has up to eight parts
-PRICE = 60.0  # bits that a frame must save to be cut; 110 are as good, 16 are not
+PRICE = 60.0  # bits that a frame must save to be cut; with 16, files take 0.6 % more bytes (8 training excerpts, two rates)
 # Weights of neighbours: distance in parts, distance in bins, weight. They sum to 1.
 NEAR = (
     (0, -1, 0.22),

@@ -1,7 +1,8 @@
 """Levels of a chunk to bytes and back, under a context model: what knows the tables of the next levels from those before.
 
-A context model has the attributes and functions of `fmalib.codec.contexts.Neighbourhood`. An encoder knows all levels, so most
-models find the tables of many frames at once for it (`fmalib.codec.contexts.Ahead`).
+A context model is a `fmalib.codec.part_contexts.Parts`, or has the attributes and functions of
+`fmalib.codec.contexts.Neighbourhood`. An encoder knows all levels, so most models find the tables of many frames at once for it
+(`fmalib.codec.contexts.Ahead`).
 """
 
 import functools
@@ -9,7 +10,7 @@ import functools
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from fmalib.codec import entropy, part_contexts, quantiser
+from fmalib.codec import bitstream, entropy, part_contexts, quantiser
 
 
 def _one_thread(function):
@@ -150,6 +151,8 @@ def _parts(decoder, near, values, splits):
     for number in range(len(splits) if near.switches else 0):
         decoder.get(near.split_tables(splits[: number + 1])[-1:])
         splits[number] = min(int(decoder.end_frame()[0]), near.switches)
+    if (parts := int((1 << splits).sum())) > bitstream.MOST_FRAMES:
+        raise ValueError(f"a chunk has up to {bitstream.MOST_FRAMES} parts of frames. Received: {parts}")
     trellis = quantiser.Trellis(len(values), values.shape[2])
     for split, frame in zip(splits.tolist(), values.transpose(1, 0, 2)):
         part = near.turn(split)

@@ -225,7 +225,7 @@ def _mean(block):
     total = block[:, 0] + block[:, 1]
     for channel in block.T[2:]:
         total += channel
-    total *= np.float32(1 / block.shape[1])  # sooner done than a division
+    total /= np.float32(block.shape[1])
     return total
 
 

@@ -158,12 +158,12 @@ def damage_named(cache):
     try:
         yield
     except (tf.errors.DataLossError, tf.errors.UnknownError) as error:  # UnknownError: by `fmalib.data.sources.ranges`
-        damaged = [path for path in map(cache.path, cache.tracks["shard"].unique()) if not shards.is_sound(path)]
-        if not damaged and isinstance(error, tf.errors.UnknownError):
+        if isinstance(error, tf.errors.UnknownError) and shards.DAMAGED not in error.message:
             raise
+        damaged = [path for path in map(cache.path, cache.tracks["shard"].unique()) if not shards.is_sound(path)]
         for path in damaged:
             shards.forget(path)
-        text = "decoded audio is damaged; the next call makes it again"
+        text = f"{shards.DAMAGED}; the next call makes it again"
         raise OSError(errno.EIO, text, ", ".join(damaged)) from error
 
 

@@ -6,27 +6,30 @@ import numpy as np
 import pytest
 from codec.test_learned_contexts import HERTZ, network
 
-from fmalib.codec import context_models, entropy, learned_contexts, levels, part_contexts, quantiser, signs
+from fmalib.codec import bitstream, context_models, entropy, learned_contexts, levels, part_contexts, quantiser, signs
 from fmalib.codec.bitstream import Header
+from fmalib.codec.integer_network import logarithms
+from fmalib.codec.learned_contexts import EDGE, KEEP
 from fmalib.codec.part_contexts import Parts, apart
 
 BINS = 32
 
 
-def some(channels, frames, seed=0):
+def some(channels, frames, seed=0, bins=BINS):
     rng = np.random.default_rng(seed)
-    values = rng.laplace(0, 2.0 ** rng.uniform(-2, 8, BINS), (channels, frames, BINS))
+    values = rng.laplace(0, 2.0 ** rng.uniform(-2, 8, bins), (channels, frames, bins))
     return np.rint(values).astype(np.int64), rng.integers(0, 4, frames)
 
 
 @pytest.mark.parametrize("foretells", [True, False])
 @pytest.mark.parametrize("channels", [1, 2])
 @pytest.mark.parametrize("frames", [1, 2, 25])
-def test_levels_come_back(channels, foretells, frames):
+@pytest.mark.parametrize("bins", [8, 16, 24, BINS])  # of 8, a part may have one: passes are empty
+def test_levels_come_back(channels, foretells, frames, bins):
     weights = network(foretells=foretells)
-    values, splits = some(channels, frames)
-    data = levels.pack(values, Parts((channels, BINS), HERTZ, weights), splits)
-    back = levels.unpack(data, values.shape, Parts((channels, BINS), HERTZ, weights))
+    values, splits = some(channels, frames, bins=bins)
+    data = levels.pack(values, Parts((channels, bins), HERTZ, weights), splits)
+    back = levels.unpack(data, values.shape, Parts((channels, bins), HERTZ, weights))
     np.testing.assert_array_equal(back[0], values)
     np.testing.assert_array_equal(back[1], splits)
 
@@ -46,8 +49,7 @@ def test_frames_cut_alike_take_the_bits_of_short_frames(split):
     weights = dataclasses.replace(weights, passes=passes, signs=None)
     cut = levels.bits(values, Parts((2, BINS), HERTZ, weights), np.full(12, split))
     short = apart(values, split)
-    alone = Parts(short.shape[::2], HERTZ * (1 << split), weights) if short.shape[2] % 8 == 0 else None
-    near = alone or learned_contexts.Neighbourhood(short.shape[::2], HERTZ * (1 << split), weights)
+    near = learned_contexts.Neighbourhood(short.shape[::2], HERTZ * (1 << split), weights)
     expected = levels.bits(short, near, np.zeros(short.shape[1], np.int64))
     np.testing.assert_allclose(apart(cut, split), expected)
 
@@ -72,7 +74,9 @@ def test_a_part_goes_on_from_one_of_another_length():
     again = part_contexts.Part((1, BINS), HERTZ, weights, 0)
     again.go_on(short)
     assert again.last_two()[0].ravel().tolist() == np.repeat(one_before, 4).tolist()
-    assert again.inputs(0).min() >= 0
+    inner, averages = slice(EDGE, EDGE + BINS), np.repeat(short._averages[0], 4, axis=-1)
+    np.testing.assert_array_equal(again._rows[2, :, inner], logarithms(averages / KEEP[0][0]))
+    assert averages.any() and again._number == 2 and again._before == 2
 
 
 def test_an_encoder_that_knows_all_levels_sees_what_a_decoder_sees():
@@ -112,6 +116,15 @@ def test_signs_know_how_many_parts_are_missing():
     rows = part.signs._rows[:, 0, signs.EDGE]
     assert rows[-4:].tolist() == [2, 2, 0, 0]
     assert part.signs._unusual[-4:].tolist() == [False, False, True, True]
+
+
+def test_a_file_of_hardly_anything_but_parts_is_refused():
+    """A small file may name so many parts that it takes a quarter of a minute: no encoder's chunk has as many."""
+    frames = bitstream.MOST_FRAMES // 8 + 1
+    values, weights = np.zeros((1, frames, 8), np.int64), network()
+    data = levels.pack(values, Parts((1, 8), HERTZ, weights), np.full(frames, 3))
+    with pytest.raises(ValueError, match="parts of frames"):
+        levels.unpack(data, values.shape, Parts((1, 8), HERTZ, weights))
 
 
 def test_bins_fill_parts_of_all_lengths():

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from urllib.request import urlopen
 
 import jupytext.cli
@@ -191,13 +191,28 @@ def process(command, log, **options):
             running.terminate()
 
 
-def read(path):
-    """Returns the text of a file that another process is about to write."""
-    end = time.monotonic() + 60
-    while not (path.exists() and path.read_text()):
-        assert time.monotonic() < end, path
+def waited_for(found, seconds=60):
+    """Returns what a function finds, once it finds something: another process is about to write it."""
+    end = time.monotonic() + seconds
+    while True:
+        with suppress(FileNotFoundError, ValueError):  # ValueError: half of it is there
+            if result := found():
+                return result
+        assert time.monotonic() < end, "nothing was found"
         time.sleep(0.1)
-    return path.read_text()
+
+
+def port_of(path):
+    """Returns the port in a file by Chromium, whose second line is an address."""
+    lines = path.read_text().splitlines()
+    return int(lines[0]) if len(lines) == 2 else None
+
+
+def tab_of(port, url):
+    """Returns the address by which a browser's page is driven whose own address begins with `url`, or None."""
+    with urlopen(f"http://127.0.0.1:{port}/json/list") as answer:
+        pages = [each for each in json.load(answer) if each["type"] == "page" and each["url"].startswith(url)]
+    return pages[0]["webSocketDebuggerUrl"] if pages else None
 
 
 @pytest.fixture
@@ -213,12 +228,12 @@ def page(repository, tmp_path_factory, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
     options = ["--no-browser", "--allow-root", "--expose-app-in-browser", "--ip=127.0.0.1", "--port=0"]
     with process([sys.executable, "-m", "jupyterlab", *options], folder / "server.log", cwd=repository) as lab:
-        server = json.loads(read(folder / "JUPYTER_RUNTIME_DIR" / f"jpserver-{lab.pid}.json"))
+        facts = folder / "JUPYTER_RUNTIME_DIR" / f"jpserver-{lab.pid}.json"
+        server = waited_for(lambda: json.loads(facts.read_text()))
         address = f"{server['url']}lab/tree/notebooks/{NAME}.ipynb?token={server['token']}"
         with process([*browser, address], folder / "browser.log"):
-            port = read(folder / "profile" / "DevToolsActivePort").split()[0]
-            with urlopen(f"http://127.0.0.1:{port}/json/list") as answer:
-                (tab,) = (each["webSocketDebuggerUrl"] for each in json.load(answer) if each["type"] == "page")
+            port = waited_for(lambda: port_of(folder / "profile" / "DevToolsActivePort"))
+            tab = waited_for(lambda: tab_of(port, server["url"]))
             page = Page(create_connection(tab, timeout=240, suppress_origin=True))
             page.wait(f"window.tab = {OPENED}")
             page.wait("tab.sessionContext.session?.kernel?.status == 'idle'")
