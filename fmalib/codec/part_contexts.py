@@ -83,9 +83,9 @@ class Parts:
         channels, bins = shape
         if bins % (1 << self.switches):
             raise ValueError(f"bins must be a multiple of {1 << self.switches}. Received: {bins}")
-        self._of = [Part((channels, bins >> s), hertz * (1 << s), network, s) for s in range(self.switches + 1)]
-        self.prior, self.parts, self.signs = self._of[0].prior, self._of[0].parts, self._of[0].signs
-        self._now, self._frame, self._seen = None, 0, [0] * len(self._of)
+        self._by_split = [Part((channels, bins >> s), hertz * (1 << s), network, s) for s in range(self.switches + 1)]
+        self.prior, self.parts, self.signs = self._by_split[0].prior, self._by_split[0].parts, self._by_split[0].signs
+        self._now, self._frame, self._seen = None, 0, [0] * len(self._by_split)
 
     def split_tables(self, splits):
         """Returns the table of each split, by the one before: int64 of the shape of `splits`, `(frames,)`."""
@@ -93,7 +93,7 @@ class Parts:
 
     def turn(self, split, frames=1):
         """Returns the `Part` for the next frames, which all have a split."""
-        part = self._of[split]
+        part = self._by_split[split]
         if part.signs:
             part.signs.skip((self._frame - self._seen[split]) << split)
         self._frame += frames

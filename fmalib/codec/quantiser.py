@@ -49,7 +49,7 @@ def quantise(coefficients, step, *, keep_peaks=False, splits=None):
     scaled = np.abs(coefficients / step).astype(np.float32)
     levels, loud = np.zeros(scaled.shape, np.int64), np.flatnonzero((scaled >= LEAST).any(axis=(0, 1)))
     if len(loud):
-        used = min(-(-(loud[-1] + 1) // MOST_PARTS) * MOST_PARTS, scaled.shape[-1])
+        used = loud[-1] + 1 if splits is None else min(-(-(loud[-1] + 1) // MOST_PARTS) * MOST_PARTS, scaled.shape[-1])
         levels[..., :used] = _best_path(scaled[..., :used], keep_peaks, splits)
     return np.where(coefficients < 0, -levels, levels)
 
