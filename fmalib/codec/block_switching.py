@@ -51,10 +51,9 @@ def frame_bits(coefficients, split, number):
         split: of all frames.
         number: of the step size.
     """
-    channels, frames, hop = coefficients.shape
-    parts, bins = frames << split, hop >> split
-    sizes = np.abs(coefficients / quantiser.step_size(number)).astype(np.float32)
-    sizes = np.swapaxes(sizes.reshape(channels, frames, bins, 1 << split), 2, 3).reshape(channels, parts, bins)
+    frames = coefficients.shape[1]
+    sizes = mdct_frames.apart(np.abs(coefficients / quantiser.step_size(number)).astype(np.float32), split)
+    _, parts, bins = sizes.shape
     padded = np.pad(sizes, ((0, 0), (1, 0), (2, 2)))
     near = sum(w * padded[:, 1 - part : 1 - part + parts, 2 + off : 2 + off + bins] for part, off, w in NEAR) + np.float32(
         LEAST

@@ -11,6 +11,7 @@ import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from fmalib.codec import bitstream, entropy, part_contexts, quantiser
+from fmalib.signal import mdct_frames
 
 
 def _one_thread(function):
@@ -156,7 +157,7 @@ def _parts(decoder, near, values, splits):
     trellis = quantiser.Trellis(len(values), values.shape[2])
     for split, frame in zip(splits.tolist(), values.transpose(1, 0, 2)):
         part = near.turn(split)
-        part.expect(part_contexts.apart(trellis.halves[:, None], split).swapaxes(0, 1))
+        part.expect(mdct_frames.apart(trellis.halves[:, None], split).swapaxes(0, 1))
         for place in range(1 << split):
             yield _frame(decoder, part, frame[:, place :: 1 << split])
         trellis.next_frame(frame)

@@ -14,6 +14,7 @@ import numpy as np
 from fmalib.codec import quantiser
 from fmalib.codec.integer_network import logarithms
 from fmalib.codec.learned_contexts import EDGE, KEEP, SPLITS, TOGETHER, Ahead, Neighbourhood, table_after
+from fmalib.signal.mdct_frames import apart
 
 
 class Part(Neighbourhood):
@@ -127,13 +128,3 @@ class _Given:
     def next_frame(self, _):
         """Moves on by a part."""
         self._left.pop(0)
-
-
-def apart(frames, split):
-    """Returns a view of frames `(channels, frames, bins)`, cut alike, as parts: `(channels, parts, bins of a part)`.
-
-    It is a view for one frame, and for frames that are not cut.
-    """
-    channels, count, bins = frames.shape
-    parts = frames.reshape(channels, count, bins >> split, 1 << split).swapaxes(2, 3)
-    return parts.reshape(channels, count << split, bins >> split)

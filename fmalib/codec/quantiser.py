@@ -9,6 +9,8 @@ coefficient. A decoder puts each level at the centroid of what became that level
 import numpy as np
 from scipy.ndimage import correlate1d
 
+from fmalib.signal import mdct_frames
+
 STEPS_PER_OCTAVE, FINEST = 2048, -20  # a step is 2**(number / STEPS_PER_OCTAVE + FINEST), and the number takes 16 bits
 NEXT = np.array([[0, 2], [2, 0], [1, 3], [3, 1]])  # state behind a state and an even or odd level
 HALFWAY = np.array([0, 0, 1, 1])  # quantiser of each state
@@ -117,10 +119,9 @@ def _groups(scaled, keep_peaks):
 def _groups_of_parts(scaled, keep_peaks, splits):
     """Returns the groups of magnitudes in frames that are cut: as if all frames were cut alike, for each split in turn."""
     groups, (channels, frames, bins) = np.empty(scaled.shape, np.intp), scaled.shape
-    for split in np.unique(splits):
-        parts = 1 << int(split)
-        apart = scaled.reshape(channels, frames, bins // parts, parts).swapaxes(2, 3).reshape(channels, frames * parts, -1)
-        found = _groups(apart, keep_peaks).reshape(channels, frames, parts, -1).swapaxes(2, 3).reshape(scaled.shape)
+    for split in np.unique(splits).tolist():
+        found = _groups(mdct_frames.apart(scaled, split), keep_peaks)
+        found = found.reshape(channels, frames, 1 << split, bins >> split).swapaxes(2, 3).reshape(scaled.shape)
         groups[:, splits == split] = found[:, splits == split]
     return groups
 

@@ -1,6 +1,6 @@
 """Two ways from a cache to segments: whole records, whose checksums TensorFlow compares, or the segments' samples alone.
 
-A segment of a few seconds is a quarter of a clip's record at 8 kHz, and a twentieth at 44.1 kHz.
+A segment of 65,536 samples is a quarter of a 30-s clip's record at 8 kHz, and a twentieth at 44.1 kHz.
 """
 
 import dataclasses

@@ -57,6 +57,16 @@ def inverse(coefficients, splits=None):
     return audio.reshape(*shape, count + 1, hop)
 
 
+def apart(frames, split):
+    """Returns frames `(..., frames, bins)` that are all cut alike as their parts `(..., parts of all frames, bins of a part)`.
+
+    Bins are those of `forward`, or the lowest of them; their number is a multiple of a frame's parts.
+    """
+    *shape, count, bins = frames.shape
+    parts = np.swapaxes(frames.reshape(*shape, count, bins >> split, 1 << split), -1, -2)
+    return parts.reshape(*shape, count << split, bins >> split)
+
+
 def _fold(audio, splits, hop, sign):
     """Rotates samples at equal distance from each border of two parts, in place; `sign` -1 is the way back."""
     lengths = np.concatenate([np.full(1 << split, hop >> split) for split in splits.tolist()])

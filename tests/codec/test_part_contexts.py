@@ -10,7 +10,8 @@ from fmalib.codec import bitstream, context_models, entropy, learned_contexts, l
 from fmalib.codec.bitstream import Header
 from fmalib.codec.integer_network import logarithms
 from fmalib.codec.learned_contexts import EDGE, KEEP
-from fmalib.codec.part_contexts import Parts, apart
+from fmalib.codec.part_contexts import Parts
+from fmalib.signal.mdct_frames import apart
 
 BINS = 32
 
