@@ -17,8 +17,8 @@ ORDER = {  # package, or module at the top: its modules
     "progress": "",
     "content": "",
     "intervals": "",
-    "data": "tracks splits excerpts mpeg ffmpeg tags containers audio formats transfer extract file_facts fma_archives fma "
-    "fma_copy commands genre_folder synth_recipes synth_instruments synth_render synth datasets "
+    "data": "tracks splits excerpts mpeg ffmpeg tags containers downmix audio formats transfer extract file_facts fma_archives "
+    "fma fma_copy commands genre_folder synth_recipes synth_instruments synth_render synth datasets "
     "tfio_decoder shards audio_cache sources segments",
     "signal": "stft mel mdct mdct_frames codewords",
     "models": "layers entropy_layers sparse_layers losses original mdct_autoencoders sparse_mdct audeep patch_autoencoder "

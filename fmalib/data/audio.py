@@ -9,6 +9,7 @@ import soxr
 
 from fmalib.data import containers, ffmpeg
 from fmalib.data.containers import AudioError, TooLongError
+from fmalib.data.downmix import STRETCH, Downmix
 
 BLOCK_VALUES = 1 << 24  # decoded at once at most, of all channels: 64 MB
 RATES = 1000, 768_000  # Hz; a file with any other is damaged or holds no music
@@ -16,11 +17,9 @@ SHORTEST_SHARE = 0.95  # of the audio that a file holds or promises
 TOLERANCE = 0.1  # seconds between what a header promises and what was read
 LONGEST_SAMPLES = 1 << 29  # 1 GiB of int16: a record of TensorFlow's holds at most two
 LONGEST_BELIEVED = 86_400  # seconds; a header that promises more is checked by decoding
-CANCELLED = 0.01  # of the channels' power is left in their mean: they are opposite
 SPIKES = 0.001  # of the values, at most, are clipped where they go far beyond full scale
-STRETCH = 28_672  # samples for which the first LOOKED_AT tell whether channels cancel: 0.65 s at 44.1 kHz
-LOOKED_AT = STRETCH // 4
-BLOCK_FRAMES = 4 * STRETCH  # decoded at once: 2.6 s at 44.1 kHz, which processors keep close by
+BLOCK_FRAMES = 16 * STRETCH  # decoded at once: 10.4 s at 44.1 kHz; after each block, threads may have to wait for each other
+BATCH = 1 << 18  # resampled samples that are rounded at once
 
 
 @dataclasses.dataclass
@@ -34,8 +33,7 @@ class _Facts:
     peak: float = 0.0
     beyond: int = 0  # float values beyond full scale, of all channels
     values: int = 0
-    power: float = 0.0  # of all channels, in what was looked at
-    cancelled: np.ndarray | float = 0.0  # of each channel, in stretches whose mean is far below the channels
+    opposite: int | None = None  # channel to be used instead of a mean that is silent
     error: str = ""
 
     @property
@@ -188,12 +186,10 @@ def _decode_part(part, sample_rate, longest, notice):
         notice(f"clipped: {facts.beyond} of {facts.values} values are beyond full scale, up to {facts.peak:.6g}")
     if scale != 1:
         notice(f"scaled: values reach {facts.peak:.6g}, divided by {scale:.6g}")
-    opposite = np.sum(facts.cancelled) > 0.1 * facts.power > 0
-    channel = int(np.argmax(facts.cancelled)) if opposite else None
-    if opposite:
-        notice(f"opposite channels: their mean is silent, channel {channel + 1} is used")
-    if scale != 1 or opposite:
-        audio, facts = _mix(part, sample_rate, longest, channel=channel, scale=scale)
+    if facts.opposite is not None:
+        notice(f"opposite channels: their mean is silent, channel {facts.opposite + 1} is used")
+    if scale != 1 or facts.opposite is not None:
+        audio, facts = _mix(part, sample_rate, longest, channel=facts.opposite, scale=scale)
     return audio, facts
 
 
@@ -203,30 +199,38 @@ def _mix(part, sample_rate, longest, *, channel=None, scale=1, block_seconds=Non
     with part.open() as file:
         _check_file_rate(file)
         _check_longest((part.seconds or _seconds_by_size(file)) * sample_rate, longest, sample_rate)
-        resampler = soxr.ResampleStream(file.samplerate, sample_rate, 1, dtype="float32", quality="HQ")
-        for block in _blocks(file, facts, block_seconds, again=True):
-            mono = _mean(block) if channel is None else np.ascontiguousarray(block[:, channel])
-            if not np.isfinite(mono).all():
+        downmix = Downmix(file.channels, channel)
+        resampled = _resampled(file, sample_rate, map(downmix.add, _blocks(file, facts, block_seconds, again=True)))
+        for joined in _joined(resampled, BATCH):
+            if not np.isfinite(joined).all():
                 raise AudioError("holds values that are not finite")
-            _add_power(facts, block, mono)
-            parts.append(to_int16(resampler.resample_chunk(mono if scale == 1 else mono / np.float32(scale))))
-            length += len(parts[-1])
+            parts.append(to_int16(joined, scale * downmix.divisor))
+            length += len(joined)
             _check_longest(length, longest, sample_rate)
-        parts.append(to_int16(resampler.resample_chunk(np.zeros(0, np.float32), last=True)))
-        facts.promised, facts.certain = _promised(file)
+        facts.opposite = downmix.opposite
+        if part.seconds is None:
+            facts.promised, facts.certain = _promised(file)
         facts.error = facts.error or getattr(file, "damaged", "")
     return np.concatenate(parts), facts
 
 
-def _mean(block):
-    """Returns the mean of channels `(samples, channels)`; numpy's `mean` takes nearly as long as decoding."""
-    if block.shape[1] == 1:
-        return block[:, 0].copy()
-    total = block[:, 0] + block[:, 1]
-    for channel in block.T[2:]:
-        total += channel
-    total /= np.float32(block.shape[1])
-    return total
+def _resampled(file, sample_rate, blocks):
+    """Yields blocks of one channel `(samples,)` of an open file at another rate."""
+    resampler = soxr.ResampleStream(file.samplerate, sample_rate, 1, dtype="float32", quality="HQ")
+    for block in blocks:
+        yield resampler.resample_chunk(block)
+    yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)
+
+
+def _joined(blocks, samples):
+    """Yields blocks joined to some samples at least: for each call of numpy, threads may have to wait for each other."""
+    waiting = []
+    for block in blocks:
+        waiting.append(block)
+        if sum(map(len, waiting)) >= samples:
+            yield np.concatenate(waiting)
+            waiting = []
+    yield np.concatenate(waiting or [np.zeros(0, np.float32)])
 
 
 def _blocks(file, facts, seconds=None, *, again=False):
@@ -250,34 +254,6 @@ def _blocks(file, facts, seconds=None, *, again=False):
             yield block
     except (soundfile.LibsndfileError, ffmpeg.FfmpegError) as error:
         facts.error = str(error).removeprefix("Error : ").rstrip(".") or "the decoder stopped"
-
-
-def _add_power(facts, block, mono):
-    """Adds the power of a quarter of a block to the facts, and by channel that of stretches whose mean has nearly none."""
-    channels = block.shape[1]
-    if channels == 1:
-        return
-    whole = len(block) // STRETCH * STRETCH
-    for start, stop in ((0, whole), (whole, len(block))):  # the whole stretches at once, and what is left
-        if start == stop:
-            continue
-        part, mean = (_looked_at(values[start:stop]) for values in (block, mono))
-        power = _power(part)
-        facts.power += float(power.sum())
-        silent = _power(mean) < CANCELLED * power / channels
-        if silent.any():
-            facts.cancelled = facts.cancelled + np.square(part[silent].reshape(-1, channels)).sum(axis=0, dtype=float)
-
-
-def _looked_at(values):
-    """Returns the first quarter of each stretch of `(samples, ...)`, one stretch a row."""
-    rows = values.reshape(max(1, len(values) // STRETCH), -1)
-    return rows[:, : LOOKED_AT * (values.size // len(values))]
-
-
-def _power(rows):
-    """Returns the sum of squares of each row; `@` would start threads that take the processors from other decoders."""
-    return np.einsum("ij,ij->i", rows, rows)
 
 
 def _promised(file):
@@ -337,9 +313,9 @@ def _check_longest(samples, longest, sample_rate):
         raise TooLongError(f"longer than {hours:.1f} h at {sample_rate} Hz: cut it into pieces")
 
 
-def to_int16(audio):
-    """Returns float audio (full scale 1) as int16, rounded and clipped; any shape."""
-    scaled = audio * np.float32(32768)
+def to_int16(audio, full_scale=1):
+    """Returns float audio as int16, rounded and clipped; any shape."""
+    scaled = audio * np.float32(32768 / full_scale)
     return np.clip(np.rint(scaled, out=scaled), -32768, 32767, out=scaled).astype(np.int16)
 
 

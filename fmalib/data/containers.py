@@ -88,7 +88,8 @@ def find(path):
     if len(found.parts) > MOST_PARTS:
         raise AudioError(f"more than {MOST_PARTS} parts in one file")
     try:
-        found.parts[0].open(whole=False).close()
+        if found.parts[0].seconds is None:  # frames that were counted are read
+            found.parts[0].open(whole=False).close()
         return found
     except AudioError as error:
         suffix = path.suffix.lower()

@@ -88,6 +88,16 @@ def test_silence_and_nan_are_refused(tmp_path):
         audio.decode(write(tmp_path / "b.wav", bad, 8000, subtype="FLOAT"), 8000)
 
 
+@pytest.mark.parametrize("rate", [8000, 44_100, 48_000])
+@pytest.mark.parametrize("place", [0, 60_000, -1])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_one_value_that_is_not_finite_is_enough(tmp_path, value, place, rate):
+    signal = np.stack([tone(440, 2, 44_100)] * 2, axis=1)
+    signal[place, 1] = value
+    with pytest.raises(audio.AudioError, match="not finite"):
+        audio.decode(write(tmp_path / "a.wav", signal, subtype="FLOAT"), rate)
+
+
 @pytest.mark.parametrize("subtype", ["FLOAT", "DOUBLE"])
 @pytest.mark.parametrize("peak, scale", [(0.9, 1), (1.0, 1), (1.5, 1.5), (100, 100), (32_767, 1 << 15), (8_000_000, 1 << 23)])
 @pytest.mark.parametrize("rate", [8000, 4000])
