@@ -9,16 +9,16 @@ import soxr
 
 from fmalib.data import containers, ffmpeg
 from fmalib.data.containers import AudioError, TooLongError
-from fmalib.data.downmix import STRETCH, Downmix
+from fmalib.data.downmix import Downmix
 
-BLOCK_VALUES = 1 << 24  # decoded at once at most, of all channels: 64 MB
+BLOCK_VALUES = 1 << 20  # decoded at once at most, of all channels: 4 MB
 RATES = 1000, 768_000  # Hz; a file with any other is damaged or holds no music
 SHORTEST_SHARE = 0.95  # of the audio that a file holds or promises
 TOLERANCE = 0.1  # seconds between what a header promises and what was read
 LONGEST_SAMPLES = 1 << 29  # 1 GiB of int16: a record of TensorFlow's holds at most two
 LONGEST_BELIEVED = 86_400  # seconds; a header that promises more is checked by decoding
 SPIKES = 0.001  # of the values, at most, are clipped where they go far beyond full scale
-BLOCK_FRAMES = 16 * STRETCH  # decoded at once: 10.4 s at 44.1 kHz; after each block, threads may have to wait for each other
+BLOCK_SECONDS = 10  # decoded at once: after each block, threads may have to wait for each other
 BATCH = 1 << 18  # resampled samples that are rounded at once
 
 
@@ -178,8 +178,9 @@ def _check_file_rate(file):
 def _decode_part(part, sample_rate, longest, notice):
     """Returns (int16 audio, `_Facts`) of a part; a second time where its values or channels need care."""
     audio, facts = _mix(part, sample_rate, longest)
-    if facts.error:  # soundfile drops the block in which an error occurs
-        audio, facts = _mix(part, sample_rate, longest, block_seconds=TOLERANCE / 2)
+    seconds = TOLERANCE / 2 if facts.error else BLOCK_SECONDS  # soundfile drops the block in which an error occurs
+    if facts.error:
+        audio, facts = _mix(part, sample_rate, longest, block_seconds=seconds)
     _check_length(part, facts, notice)
     scale = _full_scale(facts.peak, facts.beyond / max(1, facts.values))
     if scale == 1 and facts.peak > 1:
@@ -189,11 +190,11 @@ def _decode_part(part, sample_rate, longest, notice):
     if facts.opposite is not None:
         notice(f"opposite channels: their mean is silent, channel {facts.opposite + 1} is used")
     if scale != 1 or facts.opposite is not None:
-        audio, facts = _mix(part, sample_rate, longest, channel=facts.opposite, scale=scale)
+        audio, facts = _mix(part, sample_rate, longest, channel=facts.opposite, scale=scale, block_seconds=seconds)
     return audio, facts
 
 
-def _mix(part, sample_rate, longest, *, channel=None, scale=1, block_seconds=None):
+def _mix(part, sample_rate, longest, *, channel=None, scale=1, block_seconds=BLOCK_SECONDS):
     """Returns (int16 audio, `_Facts`) of a part: the mean of its channels or one of them, divided by `scale`."""
     facts, parts, length = _Facts(), [], 0
     with part.open() as file:
@@ -203,7 +204,7 @@ def _mix(part, sample_rate, longest, *, channel=None, scale=1, block_seconds=Non
         resampled = _resampled(file, sample_rate, map(downmix.add, _blocks(file, facts, block_seconds, again=True)))
         for joined in _joined(resampled, BATCH):
             if not np.isfinite(joined).all():
-                raise AudioError("holds values that are not finite")
+                raise AudioError("holds values that are not finite, or too large")
             parts.append(to_int16(joined, scale * downmix.divisor))
             length += len(joined)
             _check_longest(length, longest, sample_rate)
@@ -224,25 +225,27 @@ def _resampled(file, sample_rate, blocks):
 
 def _joined(blocks, samples):
     """Yields blocks joined to some samples at least: for each call of numpy, threads may have to wait for each other."""
-    waiting = []
+    waiting, length = [], 0
     for block in blocks:
         waiting.append(block)
-        if sum(map(len, waiting)) >= samples:
-            yield np.concatenate(waiting)
-            waiting = []
-    yield np.concatenate(waiting or [np.zeros(0, np.float32)])
+        length += len(block)
+        if length >= samples:
+            joined, waiting, length = np.concatenate(waiting), [], 0
+            yield joined
+    if waiting:
+        yield np.concatenate(waiting)
 
 
-def _blocks(file, facts, seconds=None, *, again=False):
+def _blocks(file, facts, seconds=BLOCK_SECONDS, *, again=False):
     """Yields an open file in blocks, float32 `(samples, channels)`, until its end or an error, which is kept in `facts`.
 
     Args:
-        seconds: duration of a block; None means BLOCK_FRAMES.
+        seconds: duration of a block; it is shorter for very many channels.
         again: whether each block may lie where the one before it lay: new memory for each costs time.
     """
     facts.rate = file.samplerate
     floats = file.subtype in ("FLOAT", "DOUBLE")
-    frames = min(round(seconds * file.samplerate) if seconds else BLOCK_FRAMES, BLOCK_VALUES // file.channels)
+    frames = min(round(seconds * file.samplerate), BLOCK_VALUES // file.channels)
     place = np.empty((frames, file.channels), np.float32) if again else None
     try:
         while len(block := file.read(frames, dtype="float32", always_2d=True, out=place)):
@@ -314,7 +317,7 @@ def _check_longest(samples, longest, sample_rate):
 
 
 def to_int16(audio, full_scale=1):
-    """Returns float audio as int16, rounded and clipped; any shape."""
+    """Returns float audio of any shape as int16, rounded and clipped; `full_scale` is the value that becomes 32,768."""
     scaled = audio * np.float32(32768 / full_scale)
     return np.clip(np.rint(scaled, out=scaled), -32768, 32767, out=scaled).astype(np.int16)
 

@@ -126,7 +126,7 @@ def caches(data, folder, rate, turns):
             return measured(lambda: list(threads.map(read, files)), len(files))
 
     def resample(path):
-        place = np.empty((audio.BLOCK_FRAMES, 2), np.float32)
+        place = np.empty((audio.BLOCK_SECONDS * RATE, 2), np.float32)
         with soundfile.SoundFile(path) as file:
             resampler = soxr.ResampleStream(file.samplerate, rate, 1, dtype="float32", quality="HQ")
             while len(block := file.read(len(place), dtype="float32", always_2d=True, out=place[:, : file.channels])):

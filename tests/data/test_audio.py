@@ -26,11 +26,12 @@ def test_averages_channels(tmp_path):
     np.testing.assert_array_equal(audio.decode(path, 8000), audio.to_int16((left + right) / 2))
 
 
-@pytest.mark.parametrize("blocks", [audio.BLOCK_FRAMES, 44_100])
-def test_resamples_in_blocks_as_in_one_piece(tmp_path, monkeypatch, blocks):
+@pytest.mark.parametrize("blocks, batch", [(audio.BLOCK_VALUES, audio.BATCH), (44_100, audio.BATCH), (10_000, 5000)])
+def test_resamples_in_blocks_as_in_one_piece(tmp_path, monkeypatch, blocks, batch):
     import soxr
 
-    monkeypatch.setattr(audio, "BLOCK_FRAMES", blocks)
+    monkeypatch.setattr(audio, "BLOCK_VALUES", blocks)
+    monkeypatch.setattr(audio, "BATCH", batch)
     signal = tone(440, seconds=3.3, sample_rate=44_100)
     decoded = audio.decode(write(tmp_path / "a.wav", signal, subtype="FLOAT"), 8000)
     whole = soxr.resample(signal, 44_100, 8000, quality="HQ")
@@ -100,9 +101,9 @@ def test_one_value_that_is_not_finite_is_enough(tmp_path, value, place, rate):
 
 @pytest.mark.parametrize("subtype", ["FLOAT", "DOUBLE"])
 @pytest.mark.parametrize("peak, scale", [(0.9, 1), (1.0, 1), (1.5, 1.5), (100, 100), (32_767, 1 << 15), (8_000_000, 1 << 23)])
-@pytest.mark.parametrize("rate", [8000, 4000])
-def test_float_files_out_of_range_are_scaled(tmp_path, subtype, peak, scale, rate):
-    signal = tone(300, 1).astype(float)
+@pytest.mark.parametrize("rate, channels", [(8000, 1), (4000, 1), (8000, 2), (4000, 3)])
+def test_float_files_out_of_range_are_scaled(tmp_path, subtype, peak, scale, rate, channels):
+    signal = np.stack([tone(300, 1, seed=seed) for seed in range(channels)], axis=1).astype(float)
     signal *= peak / np.abs(signal).max()
     notices = []
     decoded = audio.decode(write(tmp_path / "a.wav", signal, 8000, subtype=subtype), rate, notice=notices.append)
@@ -120,6 +121,16 @@ def test_opposite_channels_give_the_louder_one_at_every_rate(tmp_path, rate, sha
     decoded = audio.decode(path, rate, notice=notices.append)
     np.testing.assert_array_equal(decoded, audio.decode(write(tmp_path / "b.wav", left, subtype="FLOAT"), rate))
     assert notices == ["opposite channels: their mean is silent, channel 2 is used"]
+
+
+@pytest.mark.parametrize("seconds", [8, 30])
+def test_of_a_damaged_file_with_opposite_channels_all_but_the_damage_is_read(tmp_path, seconds):
+    left, notices = np.random.default_rng(0).normal(0, 0.1, seconds * 44_100), []
+    path = write(tmp_path / "a.flac", np.stack([left, -0.99 * left], axis=1))
+    path.write_bytes(path.read_bytes()[: int(0.97 * path.stat().st_size)])
+    decoded = audio.decode(path, 8000, notice=notices.append)
+    assert len(decoded) / 8000 == pytest.approx(0.97 * seconds, abs=0.15)
+    assert [notice.split(":")[0] for notice in notices][:2] == ["damaged", "length"] and "opposite" in notices[-1]
 
 
 def test_ordinary_stereo_is_averaged_without_a_notice(tmp_path):

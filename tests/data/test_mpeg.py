@@ -118,6 +118,15 @@ def test_an_info_frame_that_mpg123_takes_for_music_is_not_relied_on():
     assert run.info is None and run.claimed == run.frames == len(frames) and not run.plain
 
 
+def test_a_single_frame_that_decoders_refuse_has_no_duration(folder):
+    head = bytes([0xFF, 0xFF, 0x90, 0])  # MPEG 1, layer I
+    path = folder / "one.mp3"
+    path.write_bytes(head.ljust(mpeg.parse(head).length, b"\0"))
+    for read in (audio.duration, audio.channels_of, lambda path: audio.decode(path, 8000)):
+        with pytest.raises(audio.AudioError, match="not readable as audio"):
+            read(path)
+
+
 def test_end_of_audio_steps_over_tags_of_every_kind_and_order():
     tags = ID3V1 + LYRICS3 + ape_tag(b"a" * 9) + ape_tag(b"a" * 9, header=False) + ID3V2_END + b"TAG+" + bytes(223) + ID3V1
     assert mpeg.end_of_audio(Bytes(io.BytesIO(bytes(500) + tags))) == 500
