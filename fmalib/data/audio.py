@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+import threading
 
 import numpy as np
 import soundfile
@@ -20,6 +21,7 @@ LONGEST_BELIEVED = 86_400  # seconds; a header that promises more is checked by 
 SPIKES = 0.001  # of the values, at most, are clipped where they go far beyond full scale
 BLOCK_SECONDS = 10  # decoded at once: after each block, threads may have to wait for each other
 BATCH = 1 << 18  # resampled samples that are rounded at once
+_MEMORY = threading.local()  # of blocks; given back to the system after each file, it costs 3 ms for 30 s of music
 
 
 @dataclasses.dataclass
@@ -246,7 +248,7 @@ def _blocks(file, facts, seconds=BLOCK_SECONDS, *, again=False):
     facts.rate = file.samplerate
     floats = file.subtype in ("FLOAT", "DOUBLE")
     frames = min(round(seconds * file.samplerate), BLOCK_VALUES // file.channels)
-    place = np.empty((frames, file.channels), np.float32) if again else None
+    place = _place(frames * file.channels).reshape(frames, file.channels) if again else None
     try:
         while len(block := file.read(frames, dtype="float32", always_2d=True, out=place)):
             facts.frames += len(block)
@@ -257,6 +259,13 @@ def _blocks(file, facts, seconds=BLOCK_SECONDS, *, again=False):
             yield block
     except (soundfile.LibsndfileError, ffmpeg.FfmpegError) as error:
         facts.error = str(error).removeprefix("Error : ").rstrip(".") or "the decoder stopped"
+
+
+def _place(values):
+    """Returns memory for float32 values, the same for all calls of a thread."""
+    if getattr(_MEMORY, "values", np.empty(0)).size < values:
+        _MEMORY.values = np.empty(values, np.float32)
+    return _MEMORY.values[:values]
 
 
 def _promised(file):

@@ -19,7 +19,7 @@ from fmalib.data.excerpts import Bytes, for_decoder
 UNKNOWN_SIZE = 0x7FFFF000  # wav sizes from here on are of streams: the length was not known when the header was written
 UNKNOWN_FRAMES = 1 << 60  # libsndfile's number of frames of such a stream is above this
 MOST_CHUNKS = 10_000  # of a wav file: a hostile one may have a million
-SURE_SECONDS = 1  # of MPEG frames that were counted: decoders read so many of them
+SURE_SECONDS = 1  # of counted MPEG frames that are believed without trying to open them
 MOST_PARTS = 10_000  # of a file; a day of chained radio has a few hundred
 _FOREIGN = re.compile(rb"(?P<other>PK\x03\x04|\xff\xd8\xff|\x89PNG|fLaC|OggS|Rar!|%PDF)|ID3|[A-Za-z][A-Za-z0-9 ]{3}")
 _PAGE, _FLAC = re.compile(rb"OggS\0"), re.compile(rb"fLaC[\0\x80]\0\0\x22")

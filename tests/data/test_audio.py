@@ -1,6 +1,9 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import soundfile
+import soxr
 from helpers import tone
 
 from fmalib.data import audio
@@ -28,8 +31,6 @@ def test_averages_channels(tmp_path):
 
 @pytest.mark.parametrize("blocks, batch", [(audio.BLOCK_VALUES, audio.BATCH), (44_100, audio.BATCH), (10_000, 5000)])
 def test_resamples_in_blocks_as_in_one_piece(tmp_path, monkeypatch, blocks, batch):
-    import soxr
-
     monkeypatch.setattr(audio, "BLOCK_VALUES", blocks)
     monkeypatch.setattr(audio, "BATCH", batch)
     signal = tone(440, seconds=3.3, sample_rate=44_100)
@@ -162,6 +163,19 @@ def test_absurd_rates_of_files_are_refused(tmp_path, rate, fine):
     for reads in (lambda path: audio.decode(path, 8000), audio.duration):
         with pytest.raises(audio.AudioError, match=f"^a sample rate of {rate} Hz$"):
             reads(path)
+
+
+def test_threads_and_files_that_take_turns_do_not_share_memory(tmp_path):
+    paths = []
+    for number, channels in enumerate((1, 6, 2, 3, 1, 2)):
+        signal = np.stack([tone(200 + 50 * number, 1 + number, 44_100, seed=seed) for seed in range(channels)], axis=1)
+        paths.append(write(tmp_path / f"{number}.wav", signal / channels))
+    with ThreadPoolExecutor(3) as threads:
+        together = list(threads.map(lambda path: audio.decode(path, 8000), paths * 5))
+    for path, decoded in zip(paths * 5, together):
+        signal, _ = soundfile.read(path, always_2d=True)
+        expected = audio.to_int16(soxr.resample(signal.mean(axis=1).astype(np.float32), 44_100, 8000, quality="HQ"))
+        np.testing.assert_allclose(decoded, expected, atol=2)
 
 
 def test_many_channels_are_read_in_smaller_blocks(tmp_path, monkeypatch):
