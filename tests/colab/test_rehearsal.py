@@ -55,9 +55,14 @@ class Colab(NamedTuple):
     place: str
 
     def pip(self, *arguments):
-        """Runs pip; returns what it prints."""
+        """Runs pip; returns what it prints. A failure says why in a few lines: pip's warnings would fill a report."""
         command = [str(self.python), "-m", "pip", "--disable-pip-version-check", *arguments]
-        return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            lines = [line[:200] for line in (done.stdout + done.stderr).splitlines() if line and not line.startswith("WARNING")]
+            free = shutil.disk_usage(self.folder).free / 1e9
+            pytest.fail(f"pip {arguments[0]} failed with {free:.1f} GB of disk free: " + "\n".join(lines[-10:]), pytrace=False)
+        return done.stdout
 
     def versions(self):
         """Returns the versions of the packages, a dict by name."""
