@@ -39,8 +39,9 @@ class Classifier:
 
 
 def save(classifier, folder):
-    """Writes a `Classifier` into a folder and returns the path of its model file."""
+    """Writes a `Classifier` into a folder, where nobody else writes one, and returns the path of its model file."""
     path = Path(folder) / "classifier.keras"
+    files.sweep(folder, "classifier.*")
     with files.atomic(path) as temporary:
         classifier.model.save(temporary)
         digest = files.digest(temporary).hex()  # binds the two files: a writer may die in between

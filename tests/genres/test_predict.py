@@ -211,6 +211,15 @@ def test_a_kill_between_both_writes_pairs_no_model_with_other_genres(loudness, f
     assert predict.load(folder).genres == ("Jazz", "Rock")
 
 
+def test_what_killed_writers_left_is_removed_and_nothing_else(loudness, folder):
+    left = [folder / f".{'0' * 12}.tmp.classifier.{suffix}" for suffix in ("keras", "json")]
+    others = [folder / f".{'0' * 12}.tmp.metrics.json", folder / "metrics.json"]
+    for file in (*left, *others):
+        file.write_text("half")
+    predict.save(loudness, folder)
+    assert {*folder.iterdir()} == {folder / "classifier.keras", folder / "classifier.json", *others}
+
+
 @pytest.mark.parametrize("fields", [{"genres": ("Loud",)}, {"length": 4000}])
 def test_a_model_must_have_the_genres_and_the_length_described(loudness, tmp_path, fields):
     predict.save(dataclasses.replace(loudness, **fields), tmp_path)
