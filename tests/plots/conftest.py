@@ -1,10 +1,18 @@
-"""A fixture for all figures."""
+"""Fixtures for all figures."""
 
 import numpy as np
 import pytest
+from matplotlib import pyplot as plt
 from matplotlib.image import imread
 
 from fmalib import plots
+
+
+@pytest.fixture(autouse=True)
+def closed_figures():
+    """Closes what a test has opened: matplotlib keeps figures, and warns of more than 20."""
+    yield
+    plt.close("all")
 
 
 @pytest.fixture
