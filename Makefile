@@ -1,4 +1,4 @@
-# make setup     makes .venv and installs fmalib there
+# make setup     makes .venv and installs fmalib there (3 GB)
 # make test      runs the tests
 # make test-faults   kills, fills a disk, damages files, and compares with undisturbed work (10 minutes)
 # make test-tfio     tests decoding by tensorflow-io, in an environment with TensorFlow 2.16 that it makes (CPython 3.10 to 3.12)
@@ -41,8 +41,11 @@ setup: .venv/installed
 		{ echo "Packages are missing: look at pip's error, at the network and at the disk; the same command goes on"; exit 1; }
 	@touch $@
 
+# Two workers fill two cores; more threads in each would wait for the other's.
+ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1
+
 test: setup
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-slow: setup
 	$(BIN)/python -m pytest -m slow
