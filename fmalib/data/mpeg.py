@@ -9,12 +9,15 @@ import functools
 import re
 from typing import NamedTuple
 
+import numpy as np
+
 SUFFIXES = (".mp3", ".mp2", ".mp1", ".mpa", ".mpga", ".m2a", ".m1a")
-BLOCK = 1 << 15  # bytes that are searched for frames at once
+BLOCKS = (1 << 12, 1 << 20)  # bytes that are searched for frames at once: the first of a row, the next ones
 HEAD = 56  # bytes of a frame that are looked at: its header, and a Xing, Info or VBRI mark with its numbers
 CONFIRMED = 3  # headers in a row make a place behind junk the beginning of a frame
 DECODER_DELAY = 529  # samples that mpg123 drops at the beginning behind an Info frame
 CANDIDATES = 1 << 18  # places behind junk that are tried in one file: a hostile one may hold thousands a kilobyte
+_MARKS = np.frombuffer(b"XingInfoVBRI", ">u4")
 _FIELDS = {1: 4, 2: 4, 4: 100, 8: 4}  # sizes in bytes of the fields of a Xing or Info frame, by flag
 _SYNC_OR_TAG = re.compile(rb"\xff[\xe2-\xff][\x10-\xef]|ID3[\x02-\x04]|APETAGEX", re.DOTALL)
 NOT_ZERO = re.compile(rb"[^\0]")
@@ -197,16 +200,17 @@ def _follow(run, frame, position, data):
 
     `runs` would do the same, more slowly.
     """
-    block, lengths = data.at(position, BLOCK), {}
-    first, second, third = 4 + frame.side, 6 + frame.side, 36  # places of marks, see `_claimed_frames`
+    block, lengths = data.at(position, BLOCKS[0]), {}
+    first, second, third = _places_of_marks(frame)
     while True:
-        offset, count, last = 0, 0, len(block) - HEAD
+        count, offset = _at_once(block, frame) if len(block) > BLOCKS[0] else (0, 0)
+        last = len(block) - HEAD
         while offset < last:
             head = block[offset : offset + 4]
             length = lengths.get(head)
             if length is None:
                 found = parse(head)
-                lengths[head] = length = found.length if found is not None and found.format == frame.format else BLOCK + 1
+                lengths[head] = length = found.length if found is not None and found.format == frame.format else BLOCKS[-1] + 1
             marked = block[offset + first] in b"XI" or block[offset + second] in b"XI" or block[offset + third] in b"V"
             if offset + length > len(block) or (marked and _claimed_frames(block[offset : offset + HEAD], frame) is not None):
                 break
@@ -219,18 +223,52 @@ def _follow(run, frame, position, data):
         else:
             run.ranges.append((position, position + offset))
         position += offset
-        block = data.at(position, BLOCK)
+        block = data.at(position, BLOCKS[-1])
     return position
+
+
+def _at_once(block, frame):
+    """Returns (number, bytes) of whole frames of audio that begin a block, as far as they have one bitrate.
+
+    By such a bitrate, the k-th frame begins at k exact lengths, rounded down, or a byte further: some have a byte of padding.
+    `_follow` finds the same frames one by one.
+    """
+    found = parse(block[:4])
+    if found is None or found.format != frame.format or found.layer == 1:
+        return 0, 0
+    head, padded = int.from_bytes(block[:4], "big"), block[2] >> 1 & 1
+    bits = 125 * found.samples * _KBPS[block[1] >> 3 & 3 == 3, found.layer][(block[2] >> 4) - 1]  # of a frame, times its rate
+    places = np.arange((len(block) - HEAD) * found.rate // bits) * bits // found.rate
+    words = np.ndarray(len(block) - 3, ">u4", block, strides=(1,))  # four bytes from each place on
+
+    def alike():  # whether bitrate, format and mono are those of the first frame; checksum and padding may be others
+        heads = words[places]
+        return ((heads ^ head) & 0xFFFEFC00 == 0) & ((heads >> 6 & 3 == 3) == (head >> 6 & 3 == 3))
+
+    places += ~alike()
+    ends = places + found.length - padded + (words[places] >> 9 & 1)
+    whole = alike() & (ends <= len(block))
+    whole[1:] &= ends[:-1] == places[1:]
+    for place in _places_of_marks(frame):
+        whole &= (words[places + place] != _MARKS[:, None]).all(axis=0)
+    count = len(whole) if whole.all() else int(whole.argmin())
+    return count, int(ends[count - 1]) if count else 0
+
+
+def _places_of_marks(frame):
+    """Returns where in a frame the mark of Xing or Info may be, without a checksum and behind one, and that of VBRI."""
+    return 4 + frame.side, 6 + frame.side, 36
 
 
 def _claimed_frames(head, frame):
     """Returns the number of frames by a Xing, Info or VBRI frame, 0 where it has none; None for a frame of audio."""
     if frame.layer != 3:
         return None
-    for place in (4 + frame.side, 6 + frame.side):  # 6 behind a checksum
+    *places, vbri = _places_of_marks(frame)
+    for place in places:
         if head[place : place + 4] in (b"Xing", b"Info"):
             return int.from_bytes(head[place + 8 : place + 12], "big") if head[place + 7] & 1 else 0
-    return int.from_bytes(head[50:54], "big") if head[36:40] == b"VBRI" else None
+    return int.from_bytes(head[vbri + 14 : vbri + 18], "big") if head[vbri : vbri + 4] == b"VBRI" else None
 
 
 def _trimmed(head, frame):

@@ -141,6 +141,57 @@ def test_junk_that_looks_like_frames_or_tags_ends_soon(junk):
     assert time.monotonic() - begin < 10
 
 
+@functools.cache
+def longer(rate, channels, kbps):
+    """Returns the frames of four seconds of noise, many more bytes than are looked at first."""
+    return mp3_frames(mp3(np.random.default_rng(0).normal(0, 0.1, (4 * rate, channels)), rate, kbps))
+
+
+def changed(frames, kind):
+    """Returns frames joined to a file in whose middle something lies, or is another way."""
+    middle = len(frames) // 2
+    frames, between = list(frames), b""
+    head = frames[middle]
+    if kind in ("Info", "Xing"):
+        between = info_frame(head, 9, mark=kind.encode())
+    elif kind == "VBRI":
+        between = vbri_frame(head, 9)
+    elif kind == "junk":
+        between = b"\xff\xfbjunk"
+    elif kind == "another bitrate":
+        other = bytes([*head[:2], head[2] - 0x10, head[3]])
+        between = other.ljust(mp3_header(other)[0], b"\0")
+    elif kind == "mono":
+        frames[middle] = bytes([*head[:3], head[3] | 0xC0]) + head[4:]
+    elif kind == "checksum":
+        frames[middle] = bytes([head[0], head[1] ^ 1]) + head[2:]
+    elif kind == "damaged":
+        frames[middle] = b"\xfe" + head[1:]
+    elif kind == "one byte less":
+        frames[middle] = head[:-1]
+    elif kind == "padded":  # by its header, not in truth
+        frames[middle] = bytes([*head[:2], head[2] ^ 2]) + head[3:]
+    elif kind == "cut":
+        frames[-1] = frames[-1][:-1]
+    return b"".join([*frames[:middle], between, *frames[middle:]])
+
+
+KINDS = ("", "Info", "Xing", "VBRI", "junk", "another bitrate", "mono", "checksum", "damaged", "one byte less", "padded", "cut")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("rate, channels, kbps", [(44_100, 2, 128), (48_000, 2, 320), (22_050, 1, 56), (44_100, 1, 40)])
+def test_frames_of_one_bitrate_are_found_at_once_as_one_by_one(monkeypatch, rate, channels, kbps, kind):
+    data, found = changed(longer(rate, channels, kbps), kind), []
+    at_once = mpeg._at_once
+    monkeypatch.setattr(mpeg, "_at_once", lambda *arguments: found.append(at_once(*arguments)) or found[-1])
+    quick = runs(data)
+    monkeypatch.setattr(mpeg, "_at_once", lambda *arguments: (0, 0))
+    assert quick == runs(data)
+    share = sum(count for count, _ in found) / len(longer(rate, channels, kbps))
+    assert share > (0.2 if kind else 0.7)
+
+
 @dataclass
 class Song:
     """An MP3 that was put together; `seconds` are true, without those that its Info frame drops."""
