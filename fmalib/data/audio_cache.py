@@ -43,7 +43,7 @@ from fmalib.data.audio import check_rate
 from fmalib.data.tracks import describe_excluded, describe_notices, excluded_table
 from fmalib.progress import bar
 
-FORMAT = 7  # part of the key: raise it when records, shards or decoding change
+FORMAT = 8  # part of the key: raise it when records, shards or decoding change
 TRACKS_PER_SHARD = 4  # 10 MB of 30-s clips at 44.1 kHz: a split of a tenth of the tracks reads a third of the shards
 BACKENDS = ("soundfile", "tensorflow_io")
 READERS = 16  # descriptions read at once from an address, where each takes a round trip

@@ -5,7 +5,7 @@ import numpy as np
 CANCELLED = 0.01  # of the channels' power is left in their mean: they are opposite
 OPPOSITE = 0.1  # of a file's power, at least, lies in stretches like that
 STRETCH = 28_672  # samples for which the first LOOKED_AT tell whether channels cancel: 0.65 s at 44.1 kHz
-LOOKED_AT = STRETCH // 4
+LOOKED_AT = STRETCH // 16
 
 
 class Downmix:
@@ -46,7 +46,7 @@ class Downmix:
         return None
 
     def _look_at(self, block, total):
-        """Adds the power of a quarter of a block, and by channel that of stretches whose mean has nearly none."""
+        """Adds the power of a block where it is looked at, and by channel that of stretches whose mean has nearly none."""
         channels, whole = block.shape[1], len(block) // STRETCH * STRETCH
         for start, stop in ((0, whole), (whole, len(block))):  # the whole stretches at once, and what is left
             if start == stop:
@@ -60,7 +60,7 @@ class Downmix:
 
 
 def _looked_at(values):
-    """Returns the first quarter of each stretch of `(samples, ...)`, one stretch a row."""
+    """Returns the first LOOKED_AT of each stretch of `(samples, ...)`, one stretch a row."""
     rows = values.reshape(max(1, len(values) // STRETCH), -1)
     return rows[:, : LOOKED_AT * (values.size // len(values))]
 

@@ -34,7 +34,7 @@ def test_channels_that_cancel_are_found_in_whole_stretches_and_in_what_is_left(s
     assert downmix.opposite == 1
 
 
-def test_only_much_of_a_file_counts_and_of_a_stretch_its_first_quarter():
+def test_only_much_of_a_file_counts_and_of_a_stretch_its_beginning():
     music = noise(20 * STRETCH, 2)
     seldom, often, late = (music.copy() for _ in range(3))
     seldom[:STRETCH, 1] = -seldom[:STRETCH, 0]  # a twentieth of the power
