@@ -1,6 +1,7 @@
 """Decoding audio files: to mono at a chosen rate, or block by block as they are."""
 
 import dataclasses
+import math
 import re
 import threading
 
@@ -247,10 +248,13 @@ def _blocks(file, facts, seconds=BLOCK_SECONDS, *, again=False):
     """
     facts.rate = file.samplerate
     floats = file.subtype in ("FLOAT", "DOUBLE")
-    frames = min(round(seconds * file.samplerate), BLOCK_VALUES // file.channels)
-    place = _place(frames * file.channels).reshape(frames, file.channels) if again else None
+    shape = min(round(seconds * file.samplerate), BLOCK_VALUES // file.channels), file.channels
     try:
-        while len(block := file.read(frames, dtype="float32", always_2d=True, out=place)):
+        while True:
+            place = _place(shape) if again else np.empty(shape, np.float32)
+            block = place[: file.buffer_read_into(place, "float32")]
+            if not len(block):
+                break
             facts.frames += len(block)
             if floats:
                 facts.peak = max(facts.peak, float(np.abs(block).max()))
@@ -261,11 +265,12 @@ def _blocks(file, facts, seconds=BLOCK_SECONDS, *, again=False):
         facts.error = str(error).removeprefix("Error : ").rstrip(".") or "the decoder stopped"
 
 
-def _place(values):
-    """Returns memory for float32 values, the same for all calls of a thread."""
+def _place(shape):
+    """Returns memory for float32 values of a shape, the same for all calls of a thread."""
+    values = math.prod(shape)
     if getattr(_MEMORY, "values", np.empty(0)).size < values:
         _MEMORY.values = np.empty(values, np.float32)
-    return _MEMORY.values[:values]
+    return _MEMORY.values[:values].reshape(shape)
 
 
 def _promised(file):

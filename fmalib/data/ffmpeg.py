@@ -6,8 +6,6 @@ import struct
 import subprocess
 import tempfile
 
-import numpy as np
-
 # Demuxers of files that hold their own audio. Playlists, which may name any file or address, are not among them. MP3 is not
 # either: every file without a known beginning counts as MP3 for ffmpeg.
 DEMUXERS = (
@@ -41,7 +39,7 @@ class File:
         damaged: ffmpeg's first error in a file that it has read to its end, else an empty string.
 
     Raises:
-        FfmpegError: nothing could be decoded, or `read` met the end after an error that stopped the decoder.
+        FfmpegError: nothing could be decoded, or `buffer_read_into` met the end after an error that stopped the decoder.
     """
 
     subtype = "ffmpeg"
@@ -66,16 +64,14 @@ class File:
     def __exit__(self, *_):
         self.close()
 
-    def read(self, frames, dtype="float32", always_2d=True, out=None):
-        """Returns the next frames, float32 `(frames, channels)`; none at the end. `dtype` and `always_2d` are as given.
-
-        `out` is not used.
-        """
-        data = self._process.stdout.read(frames * 4 * self.channels)
-        if not data and self._finish():
+    def buffer_read_into(self, buffer, dtype):
+        """Fills an array `(frames, channels)` of float32, the only `dtype`; returns the number of frames read, 0 at the end."""
+        found = self._process.stdout.readinto(memoryview(buffer).cast("B"))
+        if not found and self._finish():
             raise FfmpegError(self.damaged)
-        whole = len(data) // (4 * self.channels) * self.channels
-        return np.frombuffer(data, ">f4", whole).astype(np.float32).reshape(-1, self.channels)
+        read = buffer[: found // buffer[0].nbytes]
+        read[:] = read.view(">f4")
+        return len(read)
 
     def close(self):
         """Ends the program, whether it has read all or not."""
