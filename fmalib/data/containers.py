@@ -84,7 +84,7 @@ def find(path):
         AudioError: neither libsndfile nor ffmpeg reads it; the message has the remedy. Or it has too many parts.
     """
     path = Path(path)
-    with open(path, "rb", buffering=1 << 18) as file:
+    with open(path, "rb", buffering=1 << 14) as file:
         found = _split(path, Bytes(file)) or Parts([_part(path)])
     if len(found.parts) > MOST_PARTS:
         raise AudioError(f"more than {MOST_PARTS} parts in one file")

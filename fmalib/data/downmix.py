@@ -47,21 +47,19 @@ class Downmix:
 
     def _look_at(self, block, total):
         """Adds the power of a block where it is looked at, and by channel that of stretches whose mean has nearly none."""
-        channels, whole = block.shape[1], len(block) // STRETCH * STRETCH
-        for start, stop in ((0, whole), (whole, len(block))):  # the whole stretches at once, and what is left
-            if start == stop:
-                continue
-            part, mixed = (_looked_at(values[start:stop]) for values in (block, total))
-            power = _power(part)
-            self._power += float(power.sum())
-            silent = _power(mixed) < CANCELLED * channels * power
-            if silent.any():
-                self._cancelled += np.square(part[silent].reshape(-1, channels)).sum(axis=0, dtype=float)
+        channels = block.shape[1]
+        part, mixed = _looked_at(block), _looked_at(total)
+        power = _power(part)
+        self._power += float(power.sum())
+        silent = _power(mixed) < CANCELLED * channels * power
+        if silent.any():
+            self._cancelled += np.square(part[silent].reshape(-1, channels)).sum(axis=0, dtype=float)
 
 
 def _looked_at(values):
-    """Returns the first LOOKED_AT of each stretch of `(samples, ...)`, one stretch a row."""
-    rows = values.reshape(max(1, len(values) // STRETCH), -1)
+    """Returns the first LOOKED_AT of each whole stretch of `(samples, ...)`, one a row; less than a stretch is one as well."""
+    stretch = min(STRETCH, len(values))
+    rows = values[: len(values) // stretch * stretch].reshape(-1, stretch * (values.size // len(values)))
     return rows[:, : LOOKED_AT * (values.size // len(values))]
 
 

@@ -27,7 +27,7 @@ def test_a_chosen_channel_stands_alone(chosen):
 
 
 @pytest.mark.parametrize("samples", [100, STRETCH - 1, STRETCH, 2 * STRETCH + 100])
-def test_channels_that_cancel_are_found_in_whole_stretches_and_in_what_is_left(samples):
+def test_channels_that_cancel_are_found_in_whole_stretches_and_in_less_than_one(samples):
     block = noise(samples, 1) * np.array([1, -1.01], np.float32)
     downmix = Downmix(2)
     downmix.add(block)
