@@ -14,7 +14,7 @@ from pathlib import Path
 import soundfile
 
 from fmalib.data import ffmpeg, mpeg
-from fmalib.data.excerpts import Bytes, for_decoder
+from fmalib.data.excerpts import Bytes, for_decoder, give_back
 
 UNKNOWN_SIZE = 0x7FFFF000  # wav sizes from here on are of streams: the length was not known when the header was written
 UNKNOWN_FRAMES = 1 << 60  # libsndfile's number of frames of such a stream is above this
@@ -34,7 +34,28 @@ class TooLongError(AudioError):
 
 
 class SoundFile(soundfile.SoundFile):
-    """A sound file that is only read forwards: after each block, soundfile would seek, which fails at an unknown end."""
+    """A sound file that is only read forwards: after each block, soundfile would seek, which fails at an unknown end.
+
+    Args:
+        file: path, file object, or the number of an excerpt's file in memory, which is given back when this is closed.
+    """
+
+    def __init__(self, file):
+        self._lent = (file, os.getpid()) if isinstance(file, int) else None
+        try:
+            super().__init__(file, closefd=False)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self):
+        """See `soundfile.SoundFile`."""
+        try:
+            super().close()
+        finally:
+            lent, self._lent = self._lent, None
+            if lent is not None:
+                give_back(*lent)
 
     def seekable(self):
         """Returns False."""

@@ -8,6 +8,8 @@ import os
 
 BLOCK = 1 << 16
 IN_MEMORY = 1 << 24  # bytes of an excerpt at most that are copied
+KEPT = 1 << 21  # bytes at most of a file in memory that nobody uses
+_FREE = []  # (process, number) of such files: new ones take a hundredth of decoding a clip
 
 
 class Bytes:
@@ -84,7 +86,8 @@ class Excerpt(io.RawIOBase):
         return len(data)
 
     def copied(self, number):
-        """Returns the number of an open, empty file once it holds the excerpt; the system copies without a way through here."""
+        """Returns the number of an open file once it holds the excerpt; the system copies without a way through here."""
+        os.lseek(number, 0, os.SEEK_SET)
         for piece in self._pieces:
             if isinstance(piece, bytes):
                 os.write(number, piece)
@@ -92,6 +95,7 @@ class Excerpt(io.RawIOBase):
             start, stop = piece
             while start < stop and (sent := os.sendfile(number, self._file.fileno(), start, stop - start)):
                 start += sent
+        os.ftruncate(number, os.lseek(number, 0, os.SEEK_CUR))  # a file may have become shorter
         os.lseek(number, 0, os.SEEK_SET)
         return number
 
@@ -105,7 +109,7 @@ class Excerpt(io.RawIOBase):
 
 
 def for_decoder(path, pieces, *, copy=True):
-    """Returns an excerpt as `soundfile.SoundFile` takes it: the number of an open file, or a file object.
+    """Returns an excerpt as `soundfile.SoundFile` takes it: the number of an open file for `give_back`, or a file object.
 
     For a file object, libsndfile calls Python twice a frame, and threads wait for each other: two decoders together were slower
     than one. So a small excerpt is copied to a file in memory, on Linux.
@@ -117,7 +121,7 @@ def for_decoder(path, pieces, *, copy=True):
     excerpt = Excerpt(path, pieces)
     if not copy or len(excerpt) > IN_MEMORY or not hasattr(os, "memfd_create"):
         return io.BufferedReader(excerpt, BLOCK)  # mpg123 reads twice a frame
-    number = os.memfd_create("excerpt")
+    number = _free_file()
     try:
         with excerpt:
             return excerpt.copied(number)
@@ -126,6 +130,28 @@ def for_decoder(path, pieces, *, copy=True):
         if error.errno not in (errno.EINVAL, errno.ENOSYS):  # by which a file system says that it does not copy
             raise
     return for_decoder(path, pieces, copy=False)
+
+
+def give_back(number, process):
+    """Takes a file in memory that a process got from `for_decoder` and uses no longer; the next excerpt lies there.
+
+    Another process, which inherited the number, shares the file with its parent and only closes it.
+    """
+    if process != os.getpid():
+        os.close(number)
+        return
+    os.ftruncate(number, min(os.fstat(number).st_size, KEPT))
+    _FREE.append((process, number))
+
+
+def _free_file():
+    """Returns the number of a file in memory, whose content is of no use."""
+    while _FREE:
+        process, number = _FREE.pop()
+        if process == os.getpid():
+            return number
+        os.close(number)
+    return os.memfd_create("excerpt")
 
 
 def _size(piece):
