@@ -236,21 +236,21 @@ def _at_once(block, frame):
     found = parse(block[:4])
     if found is None or found.format != frame.format or found.layer == 1:
         return 0, 0
-    head, padded = int.from_bytes(block[:4], "big"), block[2] >> 1 & 1
     bits = 125 * found.samples * _KBPS[block[1] >> 3 & 3 == 3, found.layer][(block[2] >> 4) - 1]  # of a frame, times its rate
     places = np.arange((len(block) - HEAD) * found.rate // bits) * bits // found.rate
     words = np.ndarray(len(block) - 3, ">u4", block, strides=(1,))  # four bytes from each place on
-
-    def alike():  # whether bitrate, format and mono are those of the first frame; checksum and padding may be others
-        heads = words[places]
-        return ((heads ^ head) & 0xFFFEFC00 == 0) & ((heads >> 6 & 3 == 3) == (head >> 6 & 3 == 3))
-
-    places += ~alike()
-    ends = places + found.length - padded + (words[places] >> 9 & 1)
-    whole = alike() & (ends <= len(block))
+    mono = block[3] >= 0xC0
+    fixed = 0xFFFEFCC0 if mono else 0xFFFEFC00  # bits that are the same in all; those of a checksum and of padding are not
+    places += words[places] & fixed != words[0] & fixed
+    heads = words[places]
+    ends = places + (heads >> 9 & 1) + (found.length - (block[2] >> 1 & 1))
+    whole = (heads & fixed == words[0] & fixed) & (ends <= len(block))
     whole[1:] &= ends[:-1] == places[1:]
-    for place in _places_of_marks(frame):
-        whole &= (words[places + place] != _MARKS[:, None]).all(axis=0)
+    if not mono:
+        whole &= heads & 0xC0 != 0xC0
+    marked = words[places + np.array(_places_of_marks(frame))[:, None]] == _MARKS[:, None, None]
+    if marked.any():
+        whole &= ~marked.any(axis=(0, 1))
     count = len(whole) if whole.all() else int(whole.argmin())
     return count, int(ends[count - 1]) if count else 0
 
@@ -329,11 +329,11 @@ def end_of_audio(data):
     """Returns the position before the tags at the end of a file: ID3v1 with its extension, Lyrics3, APE, ID3v2."""
     end, before = data.size, None
     while end != before:
-        before = end
-        ape, lyrics, id3 = data.at(end - 32, 32), data.at(end - 15, 15), data.at(end - 10, 10)
-        if data.at(end - 128, 3) == b"TAG":
+        before, tail = end, data.at(max(0, end - 227), min(end, 227))
+        ape, lyrics, id3 = (tail[-size:] if len(tail) >= size else b"" for size in (32, 15, 10))
+        if tail[-128:-125] == b"TAG":
             end -= 128
-        elif data.at(end - 227, 4) == b"TAG+":
+        elif tail[-227:-223] == b"TAG+":
             end -= 227
         elif ape[:8] == b"APETAGEX":
             end -= int.from_bytes(ape[12:16], "little") + (32 if ape[23] & 0x80 else 0)
