@@ -22,7 +22,7 @@ LONGEST_BELIEVED = 86_400  # seconds; a header that promises more is checked by 
 SPIKES = 0.001  # of the values, at most, are clipped where they go far beyond full scale
 BLOCK_SECONDS = 10  # decoded at once: after each block, threads may have to wait for each other
 BATCH = 1 << 18  # resampled samples that are rounded at once
-_MEMORY = threading.local()  # of blocks; given back to the system after each file, it costs 3 ms for 30 s of music
+_MEMORY = threading.local()  # of blocks, and the resampler: new ones for each file cost 3 ms and 0.2 ms for 30 s of music
 
 
 @dataclasses.dataclass
@@ -219,8 +219,12 @@ def _mix(part, sample_rate, longest, *, channel=None, scale=1, block_seconds=BLO
 
 
 def _resampled(file, sample_rate, blocks):
-    """Yields blocks of one channel `(samples,)` of an open file at another rate."""
-    resampler = soxr.ResampleStream(file.samplerate, sample_rate, 1, dtype="float32", quality="HQ")
+    """Yields blocks of one channel `(samples,)` of an open file at another rate; a thread does this for one file at a time."""
+    rates = file.samplerate, sample_rate
+    if getattr(_MEMORY, "rates", None) != rates:
+        _MEMORY.resampler, _MEMORY.rates = soxr.ResampleStream(*rates, 1, dtype="float32", quality="HQ"), rates
+    resampler = _MEMORY.resampler
+    resampler.clear()  # of the file before, which may have ended by an error
     for block in blocks:
         yield resampler.resample_chunk(block)
     yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)

@@ -243,3 +243,18 @@ def test_blocks_are_resampled_as_in_one_piece(tmp_path):
 def test_blocks_of_a_truncated_file_are_an_error(tmp_path):
     with pytest.raises(audio.AudioError, match="truncated"):
         list(audio.blocks(broken(tmp_path, "truncated"), 44_100, 1))
+
+
+def test_audio_does_not_depend_on_what_its_thread_decoded_before(tmp_path):
+    def in_a_new_thread(path, rate):
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(audio.decode, path, rate).result()
+
+    for name, rate in (("a", 44_100), ("b", 48_000), ("c", 8000)):
+        write(tmp_path / f"{name}.wav", np.random.default_rng(rate).normal(0, 0.1, 12 * rate), rate)
+    write(tmp_path / "broken.wav", np.full(44_100, np.nan), 44_100, subtype="FLOAT")
+    alone = {(name, rate): in_a_new_thread(tmp_path / f"{name}.wav", rate) for name in "abc" for rate in (8000, 22_050)}
+    for name, rate in [("a", 8000), ("a", 8000), ("b", 8000), ("c", 8000), ("a", 22_050), ("c", 8000), ("b", 22_050)]:
+        with pytest.raises(audio.AudioError, match="not finite"):
+            audio.decode(tmp_path / "broken.wav", 8000)
+        assert np.array_equal(audio.decode(tmp_path / f"{name}.wav", rate), alone[name, rate])
