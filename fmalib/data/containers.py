@@ -40,6 +40,8 @@ class SoundFile(soundfile.SoundFile):
         file: path, file object, or the number of an excerpt's file in memory, which is given back when this is closed.
     """
 
+    _lent = None
+
     def __init__(self, file):
         self._lent = (file, os.getpid()) if isinstance(file, int) else None
         try:

@@ -261,7 +261,7 @@ def main():
     parser.add_argument("--clips", type=int, default=480)
     parser.add_argument("--memory-clips", type=int, default=50, help="clips of the smaller set; 0 leaves memory out")
     parser.add_argument("--rate", type=int, default=8000, help="Hz")
-    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--json", type=Path, help="file for all numbers")
     parser.add_argument("--peak", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
