@@ -127,9 +127,8 @@ def test_a_picture_may_last_longer_than_the_sound(tmp_path):
 
 def test_closing_early_ends_the_program(tmp_path):
     file = ffmpeg.File(by_ffmpeg(tmp_path / "a.m4a", tone(440, 60, 44_100)))
-    assert (file.samplerate, file.channels) == (44_100, 1) and file.buffer_read_into(
-        np.empty((100, 1), np.float32), "float32"
-    ) == 100
+    assert (file.samplerate, file.channels) == (44_100, 1)
+    assert file.buffer_read_into(np.empty((100, 1), np.float32), "float32") == 100
     file.close()
     assert file._process.returncode is not None
     assert file._process.stdout.closed and file._errors.closed
